@@ -1,0 +1,97 @@
+// The words that the data set is made of. Each list serves one category only where the word itself is what is asked,
+// so that no passage of one split gives away an answer of another (generate.ts asserts this).
+
+const list = (text: string): readonly string[] => text.trim().split(/\s+/);
+
+export const names = list(`
+  Ada Ben Clara David Emma Felix Grace Henry Irene Jack Karen Leo Maria Noah Olga Paul Quinn Rosa Sam Tina
+  Umar Vera Will Yara Zoe Alan Beth Carl Dora Eric Fiona Gina Hugo Ivan`);
+
+export const numbers = list("two three four five six seven eight nine ten eleven twelve");
+
+/** Things that can be counted; already plural, and none of them is asked for as a plural. */
+export const countables = list(`
+  goats hens mules ducks lemons onions pencils buttons coins candles carrots pillows towels spoons ribbons bricks
+  stamps marbles bottles blankets tickets cushions magnets pebbles shells cookies balloons stickers nails ropes`);
+
+export const objects = list(`
+  lamp map kettle camera wallet passport notebook ladder teapot mirror umbrella basket clock jacket letter
+  compass helmet vase radio puzzle lantern pillowcase flask calendar folder charger suitcase diary towel`);
+
+export const places = [
+  "in the drawer", "on the shelf", "under the bed", "behind the door", "in the kitchen", "on the table",
+  "in the garage", "under the stairs", "in the attic", "on the balcony", "behind the sofa", "in the cellar",
+  "on the porch", "in the cupboard", "under the desk", "in the garden", "on the roof", "in the hallway",
+  "behind the curtain", "in the trunk", "on the piano", "in the office", "under the bench", "on the windowsill",
+] as const;
+
+export const stops = list(`
+  museum harbour zoo bakery bank library market castle station school hospital park theatre stadium church bridge
+  beach farm mill hotel airport cinema tower pharmacy monument lake village factory prison temple`);
+
+/** Things people did; none of these verbs is asked for as a past tense. */
+export const deeds = [
+  "painted the fence", "washed the car", "baked the bread", "fixed the sink", "cleaned the chimney", "watered the plants",
+  "cooked the soup", "folded the laundry", "brushed the poodle", "locked the gate", "opened the shop", "called the plumber",
+  "mailed the parcel", "repaired the bicycle", "planted the tulips", "carried the bags", "answered the phone",
+  "peeled the turnips", "polished the shoes", "mopped the floor", "emptied the bins", "fed the cats", "set the alarm",
+  "signed the contract", "returned the books", "mowed the lawn", "ironed the shirts", "ordered the pizza",
+] as const;
+
+export const kinds: Readonly<Record<string, readonly string[]>> = {
+  fruit: list("apple banana cherry mango peach pear plum grape papaya"),
+  bird: list("eagle sparrow penguin owl pigeon swan crow parrot stork"),
+  fish: list("salmon trout tuna shark herring cod sardine carp mackerel"),
+  insect: list("ant bee mosquito butterfly beetle wasp moth grasshopper cricket"),
+  instrument: list("violin guitar trumpet flute drum harp cello clarinet banjo"),
+  tool: list("hammer saw screwdriver wrench drill pliers chisel axe shovel"),
+  vehicle: list("truck bus tractor motorcycle van taxi ambulance tram scooter"),
+  garment: list("shirt sweater skirt trousers coat dress blouse vest glove"),
+  metal: list("iron copper gold silver aluminium zinc tin nickel lead"),
+  sport: list("tennis football hockey basketball rugby golf volleyball baseball badminton"),
+};
+
+export const praise = list(`
+  delicious wonderful excellent superb charming delightful fantastic lovely perfect brilliant amazing great pleasant
+  beautiful outstanding marvellous splendid fabulous impressive enjoyable gorgeous magnificent terrific remarkable
+  exquisite stunning flawless elegant spotless tasty cosy inviting refreshing memorable generous comfortable`);
+
+export const complaint = list(`
+  awful terrible horrible disgusting dreadful bland filthy broken rude disappointing boring overpriced dirty noisy
+  stale soggy rotten greasy shabby smelly unpleasant miserable tasteless mediocre ugly cramped gloomy lousy useless
+  appalling atrocious annoying faulty dull poor inedible`);
+
+/** What a guest may write about. */
+export const reviewed = list("meal room service breakfast music view dessert show bathroom tour lobby salad pool menu");
+
+/** "knife:knives" and so on. */
+const pairs = (text: string): ReadonlyMap<string, string> =>
+  new Map(
+    list(text).map((pair) => {
+      const [from, to] = pair.split(":");
+      if (from === undefined || to === undefined) throw new Error(`not a pair: ${pair}`);
+      return [from, to];
+    }),
+  );
+
+/** Nouns whose plural follows the spelling rule, then those whose plural does not. */
+export const regularNouns = list(`
+  city baby berry party story country family puppy army pony enemy lady body duty
+  box fox dish brush watch glass class branch sandwich tax kiss bush witch lunch
+  dog tree house river window flower teacher mountain key day monkey boy toy ocean horse
+  photo chair planet friend doctor star wheel cloud engine camel`);
+export const irregularPlurals = pairs(`
+  knife:knives leaf:leaves wolf:wolves loaf:loaves thief:thieves calf:calves wife:wives scarf:scarves
+  child:children man:men woman:women foot:feet tooth:teeth goose:geese mouse:mice
+  hero:heroes potato:potatoes tomato:tomatoes echo:echoes`);
+
+/** Verbs whose past follows the spelling rule, then those whose past does not. */
+export const regularVerbs = list(`
+  stop plan hug drop clap beg dance smile hope love move close arrive try cry study hurry marry worry reply
+  play jump laugh help climb shout enjoy visit listen learn push start`);
+export const irregularPasts = pairs(`
+  sing:sang drink:drank swim:swam begin:began sit:sat give:gave write:wrote drive:drove ride:rode rise:rose
+  break:broke speak:spoke steal:stole freeze:froze choose:chose know:knew grow:grew throw:threw fly:flew draw:drew
+  keep:kept sleep:slept feel:felt lose:lost build:built send:sent spend:spent find:found buy:bought bring:brought
+  think:thought teach:taught catch:caught see:saw eat:ate fall:fell run:ran come:came take:took stand:stood
+  tell:told sell:sold hear:heard pay:paid win:won meet:met hold:held forget:forgot`);
