@@ -1,0 +1,929 @@
+# Generated from src/wire by `npm run generate`; never edited by hand.
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+from pydantic import ConfigDict, Field
+from typing_extensions import TypeAliasType
+from understudy_worker.wire_base import WireModel
+
+
+class Ack(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['ack']
+    re: Annotated[int, Field(ge=1, le=9007199254740991)]
+    status: AckStatus
+    head: Annotated[
+        Head | None, Field(description="the run's head, where the status is gap")
+    ]
+    ttl_ms: TtlMs | None
+    jobs: list[Job1]
+
+
+AckStatus = TypeAliasType("AckStatus", Literal['ok', 'duplicate', 'stale_fence', 'gap', 'diverged', 'cancelled'])
+
+
+Beta = TypeAliasType("Beta", Annotated[float, Field(ge=0.0, lt=1.0)])
+
+
+BlobKey = TypeAliasType(
+    "BlobKey",
+    Annotated[
+        str,
+        Field(
+            pattern='^[0-9A-Za-z_]{1,80}\\/[0-9A-Za-z_]{1,80}\\/[0-9]{1,10}\\/[0-9a-f]{64}$'
+        ),
+    ],
+)
+
+
+class BlobRef(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    key: BlobKey
+    bytes: Annotated[int, Field(ge=0, le=33554432)]
+    sha256: Sha256
+
+
+class BlobStored(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    object: Literal['blob']
+    key: BlobKey
+    bytes: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sha256: Sha256
+
+
+class Cancel(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['cancel']
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+
+
+class Capabilities(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kinds: Annotated[list[JobKind], Field(min_length=1)]
+    models: list[str]
+    device: str
+
+
+CheckpointAtItem = TypeAliasType(
+    "CheckpointAtItem", Annotated[int, Field(ge=0, le=9007199254740991)]
+)
+
+
+class CheckpointDone(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['checkpoint']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    state: StoredState
+
+
+CheckpointEvery = TypeAliasType(
+    "CheckpointEvery", Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+)
+
+
+class CompareOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['compare']
+    items: list[Item]
+    tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class ComparePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['compare']
+    teacher: ModelRef
+    student: ModelRef
+    template: Template
+    prompts: Annotated[list[Prompt], Field(max_length=32, min_length=1)]
+    generation: Generation
+
+
+class ComparedAnswer(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    response: str
+    finish_reason: FinishReason
+    scored: ScoredResponse
+
+
+class DpkdObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['dpkd']
+    granularity: Literal['token'] = 'token'
+    variant: Literal['sigmoid'] = 'sigmoid'
+    beta: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
+    label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)] = 0
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+class Drain(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['drain']
+    move_to: str | None
+
+
+class Fail(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['fail']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Lineage | None
+    code: Annotated[str, Field(pattern='^[a-z_]{1,64}$')]
+    detail: Annotated[str, Field(max_length=4000)]
+    retryable: bool
+
+
+class FileRef(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    name: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$')]
+    bytes: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sha256: Sha256
+    parts: Annotated[list[BlobRef], Field(max_length=4096, min_length=1)]
+
+
+class FilesSource(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['files']
+    files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
+
+
+class Fingerprint(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    torch: str
+    device: str
+    cpu_capability: str
+    math: str
+    threads: Annotated[int, Field(ge=1, le=9007199254740991)]
+    world_size: Annotated[int, Field(ge=1, le=9007199254740991)]
+    attention: str
+    compile: str
+    digest: Sha256
+
+
+FinishReason = TypeAliasType("FinishReason", Literal['stop', 'length'])
+
+
+class GenerateBatch(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    batch: Annotated[int, Field(ge=0, le=9007199254740991)]
+    items: Annotated[list[GenerateItem], Field(max_length=32, min_length=1)]
+
+
+class GenerateItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: str
+    seed: Seed
+    prompt: Prompt
+
+
+class GenerateOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['generate']
+    batches: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class GeneratePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['generate']
+    evaluation: Id
+    model: ModelRef
+    template: Template
+    generation: Generation
+    batches: Annotated[list[GenerateBatch], Field(min_length=1)]
+
+
+class GeneratedItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: str
+    seed: Seed
+    response: str
+    finish_reason: FinishReason
+    num_tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class Generation(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 64
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
+    top_k: Annotated[int, Field(ge=0, le=1000000)] = 0
+    stop: Annotated[list[StopItem], Field(max_length=8)] = []
+    seeds: Annotated[list[Seed], Field(max_length=32, min_length=1)] = [10]
+
+
+GgufFile = TypeAliasType(
+    "GgufFile",
+    Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$')],
+)
+
+
+Head = TypeAliasType(
+    "Head",
+    Annotated[
+        int,
+        Field(
+            description="the run's head, where the status is gap",
+            ge=0,
+            le=9007199254740991,
+        ),
+    ],
+)
+
+
+class Hello(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['hello']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    protocol: Annotated[int, Field(ge=1, le=1)]
+    worker: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$')]
+    boot: Annotated[str, Field(pattern='^[0-9a-f]{32}$')]
+    capabilities: Capabilities
+    fingerprint: Fingerprint
+    slots: Annotated[int, Field(ge=1, le=64)]
+    runs: Annotated[list[Run], Field(max_length=64)]
+    leases: Annotated[list[Lease], Field(max_length=64)]
+
+
+class HubSource(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['hub']
+    repo: Annotated[
+        str,
+        Field(
+            pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$'
+        ),
+    ]
+    revision: Annotated[str, Field(pattern='^[0-9a-f]{40}$')]
+    gguf_file: GgufFile | None = None
+
+
+Id = TypeAliasType(
+    "Id",
+    Annotated[
+        str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')
+    ],
+)
+
+
+class Item(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    teacher: ComparedAnswer
+    student: ComparedAnswer
+
+
+class Items(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['items']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    batch: Annotated[int, Field(ge=0, le=9007199254740991)]
+    items: Annotated[list[GeneratedItem], Field(max_length=32, min_length=1)]
+
+
+class Job(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    tick: Annotated[int, Field(ge=0, le=9007199254740991)]
+    phase: Literal['loading', 'replaying', 'working', 'uploading']
+    done: Annotated[int, Field(ge=0, le=9007199254740991)]
+    total: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class Job1(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    status: AckStatus
+    ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'compare', 'generate', 'train'])
+
+
+LayerIndice = TypeAliasType("LayerIndice", Annotated[int, Field(ge=0, le=1023)])
+
+
+LayerIndices = TypeAliasType(
+    "LayerIndices", Annotated[list[LayerIndice], Field(max_length=1024, min_length=1)]
+)
+
+
+LayerIndices1Item = TypeAliasType(
+    "LayerIndices1Item", Annotated[int, Field(ge=0, le=1023)]
+)
+
+
+LayerIndices1 = TypeAliasType(
+    "LayerIndices1",
+    Annotated[list[LayerIndices1Item], Field(max_length=1024, min_length=1)],
+)
+
+
+class Lease(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+
+
+class LeaseModel(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['lease']
+    job: Id
+    project: Id
+    attempt: Annotated[int, Field(ge=1, le=9007199254740991)]
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Lineage | None
+    ttl_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
+    payload: Payload | None
+    artifact: BlobRef | None
+
+
+Lineage = TypeAliasType("Lineage", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+class LocalSource(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['local']
+    name: Name
+
+
+class Message(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    role: Literal['system', 'user', 'assistant']
+    content: Annotated[str, Field(max_length=200000)]
+
+
+Messages = TypeAliasType(
+    "Messages", Annotated[list[Message], Field(max_length=256, min_length=1)]
+)
+
+
+MicroBatchTokens = TypeAliasType(
+    "MicroBatchTokens", Annotated[int, Field(ge=16, le=10000000)]
+)
+
+
+class Mismatch(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['mismatch']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    n: Annotated[int, Field(ge=1, le=9007199254740991)]
+    got: Sha256
+
+
+ModelBase = TypeAliasType(
+    "ModelBase",
+    Annotated[
+        HubSource | LocalSource | FilesSource, Field(discriminator='type')
+    ],
+)
+
+
+class ModelFacts(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    architecture: str
+    layers: Annotated[int, Field(ge=1, le=9007199254740991)]
+    parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
+    vocab_size: Annotated[int, Field(ge=1, le=9007199254740991)]
+    context_length: Annotated[int, Field(ge=1, le=9007199254740991)]
+    layer_indices: LayerIndices | None
+    weights_digest: Sha256
+    tokenizer_digest: Sha256
+    template_digest: Sha256
+
+
+class ModelRef(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    model: Id
+    base: ModelBase
+    layer_indices: LayerIndices1 | None
+    weights_digest: Sha256 | None
+
+
+Name = TypeAliasType(
+    "Name",
+    Annotated[
+        str,
+        Field(
+            description="1 to 64 letters, digits, '.', '_' or '-'; begins with a letter or a digit",
+            pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$',
+        ),
+    ],
+)
+
+
+class Optimizer(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.0005
+    min_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
+    betas: Annotated[list[Beta], Field(max_length=2, min_length=2)] = [0.9, 0.999]
+    schedule: Literal['cosine', 'linear', 'constant'] = 'cosine'
+    warmup_steps: Annotated[int, Field(ge=0, le=1000000)] = 0
+    total_steps: Annotated[int, Field(ge=1, le=1000000)] = 300
+    grad_clip: Annotated[float, Field(gt=0.0, le=1000000.0)] = 1
+
+
+class OutOfMemory(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['oom']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    n: Annotated[int, Field(ge=1, le=9007199254740991)]
+    rows: Annotated[int, Field(ge=1, le=9007199254740991)]
+    tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
+
+
+class PlanEntry(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
+    micro_batch_tokens: MicroBatchTokens | None
+    head_chunk: Annotated[int, Field(ge=1, le=65536)]
+
+
+class PrepareOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['prepare']
+    facts: ModelFacts
+
+
+class PreparePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['prepare']
+    model: ModelRef
+
+
+class Progress(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['progress']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    jobs: Annotated[list[Job], Field(max_length=64)]
+
+
+Prompt1 = TypeAliasType(
+    "Prompt1", Annotated[str, Field(max_length=200000, min_length=1)]
+)
+
+
+Prompt = TypeAliasType("Prompt", Prompt1 | Messages)
+
+
+class ReconcileItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    action: Literal['keep', 'drop']
+
+
+Reference = TypeAliasType("Reference", Annotated[str, Field(max_length=200000)])
+
+
+class Refuse(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['refuse']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    reason: Annotated[str, Field(max_length=1000)]
+    retryable: bool
+
+
+Rejected = TypeAliasType("Rejected", Annotated[str, Field(max_length=200000)])
+
+
+Response = TypeAliasType("Response", Annotated[str, Field(max_length=200000)])
+
+
+class Result(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['result']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Lineage | None
+    output: Output | None
+    artifact: BlobRef | None
+
+
+class ResumeStateDone(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['resume_state']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    state: StoredState
+
+
+class Row(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    id: RowId
+    split: Name
+    prompt: Prompt
+    response: Annotated[str, Field(max_length=200000)]
+    rejected: Rejected | None
+    references: Annotated[list[Reference], Field(max_length=64, min_length=1)]
+
+
+RowId = TypeAliasType(
+    "RowId", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$')]
+)
+
+
+class Rows(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['rows']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    rows: RowsReport
+
+
+class RowsReport(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kept: Annotated[int, Field(ge=0, le=9007199254740991)]
+    skipped: Annotated[int, Field(ge=0, le=9007199254740991)]
+    skipped_examples: Annotated[list[SkippedExample], Field(max_length=20)]
+    digest: Sha256
+
+
+class Run(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    run: Id
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    head: Annotated[int, Field(ge=0, le=9007199254740991)]
+    hash: Sha256 | None
+
+
+class RunSpec(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    teacher: ModelRef | None
+    student: ModelRef
+    data: SplitRef
+    template: Template
+    max_prompt_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    max_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    objective: Objective
+    optimizer: Optimizer
+    batch_size: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
+    dtype: Literal['float32']
+    seed: Seed
+    checkpoint_every: CheckpointEvery | None
+
+
+class ScoreItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    prompt: Prompt
+    responses: Annotated[list[Response], Field(max_length=64, min_length=1)]
+
+
+class ScoreOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['score']
+    items: list[list[ScoredResponse]]
+    tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class ScorePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['score']
+    teacher: ModelRef
+    student: ModelRef
+    template: Template
+    items: Annotated[list[ScoreItem], Field(max_length=64, min_length=1)]
+
+
+class ScoredResponse(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    token_ids: list[TokenId]
+    token_texts: list[str]
+    teacher_logprobs: list[float]
+    student_logprobs: list[float]
+
+
+Seed = TypeAliasType("Seed", Annotated[int, Field(ge=0, le=4294967295)])
+
+
+class SftObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['sft']
+
+
+Objective = TypeAliasType(
+    "Objective", Annotated[DpkdObjective | SftObjective, Field(discriminator='type')]
+)
+
+
+Sha256 = TypeAliasType(
+    "Sha256",
+    Annotated[
+        str,
+        Field(
+            description='SHA-256, 64 lower-case hexadecimal digits',
+            pattern='^[0-9a-f]{64}$',
+        ),
+    ],
+)
+
+
+class SkippedExample(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    row: str
+    reason: str
+
+
+class SplitRef(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    dataset: Id
+    split: Name
+    rows: Annotated[int, Field(ge=1, le=9007199254740991)]
+    blob: BlobRef
+
+
+class StepDone(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['step']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    n: Annotated[int, Field(ge=1, le=9007199254740991)]
+    prev: Sha256
+    hash: Sha256
+    metrics: StepMetrics
+
+
+FromWorker = TypeAliasType(
+    "FromWorker",
+    Annotated[
+        Hello | Progress | Rows | StepDone | OutOfMemory | Mismatch | CheckpointDone | ResumeStateDone | Items | Result | Fail | Refuse,
+        Field(discriminator='type'),
+    ],
+)
+
+
+class StepMetrics(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    loss: float
+    loss_lm: Annotated[float | None, Field(alias='loss/lm')]
+    loss_distill: Annotated[float | None, Field(alias='loss/distill')]
+    margin_token_mean: Annotated[float | None, Field(alias='margin/token_mean')]
+    argmax_agreement: float | None
+    rewards_chosen: Annotated[float | None, Field(alias='rewards/chosen')]
+    rewards_rejected: Annotated[float | None, Field(alias='rewards/rejected')]
+    rewards_margins: Annotated[float | None, Field(alias='rewards/margins')]
+    rewards_accuracies: Annotated[float | None, Field(alias='rewards/accuracies')]
+    grad_norm: float
+    learning_rate: float
+    tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+    tokens_per_second: Annotated[float, Field(ge=0.0)]
+    seconds: Annotated[float, Field(ge=0.0)]
+
+
+StopItem = TypeAliasType(
+    "StopItem", Annotated[str, Field(max_length=100, min_length=1)]
+)
+
+
+class StoredState(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    step: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sha256: Sha256
+    files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
+
+
+Template = TypeAliasType(
+    "Template",
+    Annotated[
+        Literal['chat', 'alpaca', 'raw'],
+        Field(
+            description="how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given"
+        ),
+    ],
+)
+
+
+TokenId = TypeAliasType("TokenId", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+class TrainOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['train']
+    head: Annotated[int, Field(ge=0, le=9007199254740991)]
+    state_sha256: Sha256 | None
+
+
+Output = TypeAliasType(
+    "Output",
+    Annotated[
+        PrepareOutput | ScoreOutput | CompareOutput | GenerateOutput | TrainOutput,
+        Field(discriminator='kind'),
+    ],
+)
+
+
+class TrainPayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['train']
+    run: Id
+    spec: RunSpec
+    from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
+    to: Annotated[int, Field(ge=0, le=9007199254740991)]
+    head_hash: Sha256 | None
+    plan: Annotated[list[PlanEntry], Field(min_length=1)]
+    rows: RowsReport | None
+    resume: StoredState | None
+    hashes: Annotated[list[Sha256], Field(max_length=10000)]
+    checkpoint_at: list[CheckpointAtItem]
+
+
+Payload = TypeAliasType(
+    "Payload",
+    Annotated[
+        PreparePayload | ScorePayload | ComparePayload | GeneratePayload | TrainPayload,
+        Field(discriminator='kind'),
+    ],
+)
+
+
+TtlMs = TypeAliasType("TtlMs", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+class Welcome(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['welcome']
+    re: Annotated[int, Field(ge=1, le=9007199254740991)]
+    protocol: Annotated[int, Field(ge=1, le=1)]
+    worker: Id
+    lease_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
+    contact_ms: Annotated[
+        int,
+        Field(
+            description='stop all work after this long without an ack of progress',
+            ge=1,
+            le=9007199254740991,
+        ),
+    ]
+    progress_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
+    reconcile: list[ReconcileItem]
+
+
+ToWorker = TypeAliasType(
+    "ToWorker",
+    Annotated[
+        Welcome | LeaseModel | Ack | Cancel | Drain, Field(discriminator='type')
+    ],
+)
+
+
+class Wire(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    from_worker: FromWorker
+    to_worker: ToWorker
+    row: Row
+    blob_stored: BlobStored

@@ -1,0 +1,9 @@
+"""The base of every generated wire type: strict, closed, and finite numbers only."""
+
+from pydantic import BaseModel, ConfigDict
+
+
+class WireModel(BaseModel):
+    """Parse with `model_validate_json`, never `model_validate`: strictness is JSON's, not Python's."""
+
+    model_config = ConfigDict(strict=True, extra="forbid", allow_inf_nan=False, populate_by_name=True)

@@ -1,0 +1,229 @@
+// A distillation run: what is asked, what the worker is given, what a step reports.
+import { z } from "zod";
+import { FileRef } from "./blobs.ts";
+import { Failure, Id, ModelName, Name, Seed, Sha256, Template, Timestamp, listOf } from "./common.ts";
+import { SplitRef } from "./datasets.ts";
+import { ModelRef } from "./models.ts";
+
+/** Token-level DPKD as in the authors' released code (arXiv 2406.19774): at each response position
+ * y_t = argmax p, y_s = argmax q, m = (log q(y_t) - log q(y_s)) - (log p(y_t) - log p(y_s)),
+ * loss = -log sigmoid(beta m) (1 - label_smoothing) - log sigmoid(-beta m) label_smoothing. */
+export const DpkdObjective = z
+  .strictObject({
+    type: z.enum(["dpkd"]),
+    granularity: z.enum(["token"]).default("token"),
+    variant: z.enum(["sigmoid"]).default("sigmoid"),
+    beta: z.number().gt(0).max(100).default(0.1),
+    label_smoothing: z.number().min(0).lt(0.5).default(0),
+    kd_ratio: z.number().min(0).max(1).default(0.5),
+  })
+  .meta({ id: "DpkdObjective" });
+
+/** Cross entropy on response tokens; needs no teacher. */
+export const SftObjective = z.strictObject({ type: z.enum(["sft"]) }).meta({ id: "SftObjective" });
+
+export const Objective = z.discriminatedUnion("type", [DpkdObjective, SftObjective]).meta({ id: "Objective" });
+
+export const Optimizer = z
+  .strictObject({
+    learning_rate: z.number().gt(0).max(1).default(5e-4),
+    min_learning_rate: z.number().min(0).max(1).default(0),
+    weight_decay: z.number().min(0).max(1).default(0.01),
+    betas: z.array(z.number().min(0).lt(1)).length(2).default([0.9, 0.999]),
+    schedule: z.enum(["cosine", "linear", "constant"]).default("cosine"),
+    warmup_steps: z.int().min(0).max(1_000_000).default(0),
+    total_steps: z.int().min(1).max(1_000_000).default(300),
+    grad_clip: z.number().gt(0).max(1e6).default(1),
+  })
+  .meta({ id: "Optimizer", description: "AdamW; weight decay on matrices only; L2 clipping after accumulation" });
+
+export const Student = z
+  .union([
+    z.strictObject({ model: ModelName }).meta({ id: "StudentModel" }),
+    z
+      .strictObject({ prune: z.strictObject({ model: ModelName, keep_layers: z.int().min(1).max(1024) }) })
+      .meta({ id: "StudentPruned" }),
+  ])
+  .meta({ id: "Student" });
+
+const MicroBatchTokens = z.union([z.int().min(16).max(10_000_000), z.null()]);
+
+export const CreateRun = z
+  .strictObject({
+    name: Name,
+    teacher: z.union([ModelName, z.null()]).default(null),
+    student: Student,
+    dataset: z.string().max(128),
+    split: Name.default("train"),
+    responses: z.enum(["data"]).default("data"),
+    template: Template.default("chat"),
+    max_prompt_length: z.int().min(1).max(131_072).default(256),
+    max_length: z.int().min(2).max(131_072).default(512),
+    objective: Objective,
+    optimizer: Optimizer.prefault({}),
+    batch_size: z.int().min(1).max(4096).default(8),
+    micro_batch_tokens: MicroBatchTokens.default(null),
+    dtype: z.enum(["float32"]).default("float32"),
+    lora: z.null().default(null),
+    gradient_checkpointing: z.literal(false).default(false),
+    seed: Seed.default(40),
+    checkpoint_every: z.union([z.int().min(1).max(1_000_000), z.null()]).default(null),
+    evaluation: z.null().default(null),
+  })
+  .meta({ id: "CreateRun" });
+
+/** What a worker needs to train: every name resolved, every default filled. The run's genesis hash is over this. */
+export const RunSpec = z
+  .strictObject({
+    teacher: z.union([ModelRef, z.null()]),
+    student: ModelRef,
+    data: SplitRef,
+    template: Template,
+    max_prompt_length: z.int(),
+    max_length: z.int(),
+    objective: Objective,
+    optimizer: Optimizer,
+    batch_size: z.int(),
+    dtype: z.enum(["float32"]),
+    seed: Seed,
+    checkpoint_every: z.union([z.int(), z.null()]),
+  })
+  .meta({ id: "RunSpec" });
+
+/** Plan parameters from step `from` on, journaled before any step uses them. */
+export const PlanEntry = z
+  .strictObject({ from: z.int().min(1), micro_batch_tokens: MicroBatchTokens, head_chunk: z.int().min(1).max(65_536) })
+  .meta({ id: "PlanEntry" });
+
+const Metric = z.union([z.number(), z.null()]);
+
+export const StepMetrics = z
+  .strictObject({
+    loss: z.number(),
+    "loss/lm": Metric,
+    "loss/distill": Metric,
+    "margin/token_mean": Metric,
+    argmax_agreement: Metric,
+    "rewards/chosen": Metric,
+    "rewards/rejected": Metric,
+    "rewards/margins": Metric,
+    "rewards/accuracies": Metric,
+    grad_norm: z.number(),
+    learning_rate: z.number(),
+    tokens: z.int().min(0),
+    tokens_per_second: z.number().min(0),
+    seconds: z.number().min(0),
+  })
+  .meta({ id: "StepMetrics", description: "losses in nats; tokens are response tokens; unknown is null" });
+
+export const Step = z
+  .strictObject({
+    id: z.string(),
+    object: z.enum(["step"]),
+    run: Id,
+    step: z.int().min(1),
+    lineage: z.int().min(0),
+    hash: Sha256,
+    superseded: z.boolean(),
+    metrics: StepMetrics,
+    committed_at: Timestamp,
+  })
+  .meta({ id: "Step" });
+
+export const StepList = listOf(Step).meta({ id: "StepList" });
+
+export const TakeSteps = z
+  .union([
+    z.strictObject({ to: z.int().min(1).max(1_000_000) }).meta({ id: "TakeStepsTo" }),
+    z.strictObject({ count: z.int().min(1).max(1_000_000) }).meta({ id: "TakeStepsCount" }),
+  ])
+  .meta({ id: "TakeSteps" });
+
+/** Rows kept and skipped once the worker has tokenised the split; `digest` is over the kept rows' ids and token ids. */
+export const RowsReport = z
+  .strictObject({
+    kept: z.int().min(0),
+    skipped: z.int().min(0),
+    skipped_examples: z.array(z.strictObject({ row: z.string(), reason: z.string() })).max(20),
+    digest: Sha256,
+  })
+  .meta({ id: "RowsReport" });
+
+export const LineageBreak = z
+  .strictObject({ lineage: z.int().min(0), from: z.int().min(0), reason: z.string(), at: Timestamp })
+  .meta({ id: "LineageBreak" });
+
+export const Run = z
+  .strictObject({
+    id: Id,
+    object: z.enum(["run"]),
+    created_at: Timestamp,
+    status: z.enum(["queued", "running", "ready", "completed", "failed", "cancelled"]),
+    head: z.int().min(0),
+    target: z.int().min(0),
+    lineage: z.int().min(0),
+    fence: z.int().min(0),
+    head_hash: z.union([Sha256, z.null()]),
+    state_sha256: z.union([Sha256, z.null()]),
+    lineage_breaks: z.array(LineageBreak),
+    rows: z.union([RowsReport, z.null()]),
+    rows_skipped: z.int().min(0),
+    best: z.null(),
+    error: z.union([Failure, z.null()]),
+    ...CreateRun.shape,
+    teacher: z.union([ModelName, z.null()]),
+    optimizer: Optimizer,
+    student_layers: z.union([z.array(z.int()), z.null()]),
+  })
+  .meta({ id: "Run" });
+
+export const RunList = listOf(Run).meta({ id: "RunList" });
+
+export const Checkpoint = z
+  .strictObject({
+    id: Id,
+    object: z.enum(["checkpoint"]),
+    run: Id,
+    step: z.int().min(0),
+    lineage: z.int().min(0),
+    created_at: Timestamp,
+    sha256: Sha256.meta({ description: "of the weights" }),
+    files: z.array(z.strictObject({ name: z.string(), bytes: z.int().min(0), sha256: Sha256, href: z.string() })),
+  })
+  .meta({ id: "Checkpoint" });
+
+export const CheckpointList = listOf(Checkpoint).meta({ id: "CheckpointList" });
+
+/** A stored set of files at one step: a checkpoint (weights, config, tokenizer) or a resume state (weights and optimizer). */
+export const StoredState = z
+  .strictObject({ step: z.int().min(0), sha256: Sha256, files: z.array(FileRef).min(1).max(64) })
+  .meta({ id: "StoredState" });
+
+const event = <K extends string, T extends z.ZodType>(type: K, data: T) =>
+  z.strictObject({ sequence: z.int().min(1), at: Timestamp, type: z.enum([type]), data });
+
+/** One entry of a run's event stream; `sequence` is the SSE id. */
+export const RunEvent = z
+  .discriminatedUnion("type", [
+    event("status", z.strictObject({ status: z.string(), head: z.int(), error: z.union([Failure, z.null()]) })),
+    event("rows", RowsReport),
+    event("step", Step),
+    event("checkpoint", z.strictObject({ checkpoint: Id, step: z.int(), sha256: Sha256 })),
+    event("resume_state", z.strictObject({ step: z.int(), sha256: Sha256 })),
+    event("lineage_break", LineageBreak),
+    event("plan", PlanEntry),
+  ])
+  .meta({ id: "RunEvent" });
+
+export type CreateRun = z.infer<typeof CreateRun>;
+export type RunSpec = z.infer<typeof RunSpec>;
+export type Run = z.infer<typeof Run>;
+export type Step = z.infer<typeof Step>;
+export type StepMetrics = z.infer<typeof StepMetrics>;
+export type TakeSteps = z.infer<typeof TakeSteps>;
+export type PlanEntry = z.infer<typeof PlanEntry>;
+export type RowsReport = z.infer<typeof RowsReport>;
+export type LineageBreak = z.infer<typeof LineageBreak>;
+export type Checkpoint = z.infer<typeof Checkpoint>;
+export type StoredState = z.infer<typeof StoredState>;
+export type RunEvent = z.infer<typeof RunEvent>;
