@@ -16,9 +16,7 @@ class Ack(WireModel):
     type: Literal['ack']
     re: Annotated[int, Field(ge=1, le=9007199254740991)]
     status: AckStatus
-    head: Annotated[
-        Head | None, Field(description="the run's head, where the status is gap")
-    ]
+    head: Annotated[Head | None, Field(description="the run's head, where the status is gap")]
     ttl_ms: TtlMs | None
     jobs: list[Job1]
 
@@ -30,13 +28,7 @@ Beta = TypeAliasType("Beta", Annotated[float, Field(ge=0.0, lt=1.0)])
 
 
 BlobKey = TypeAliasType(
-    "BlobKey",
-    Annotated[
-        str,
-        Field(
-            pattern='^[0-9A-Za-z_]{1,80}\\/[0-9A-Za-z_]{1,80}\\/[0-9]{1,10}\\/[0-9a-f]{64}$'
-        ),
-    ],
+    "BlobKey", Annotated[str, Field(pattern='^[0-9A-Za-z_]{1,80}\\/[0-9A-Za-z_]{1,80}\\/[0-9]{1,10}\\/[0-9a-f]{64}$')]
 )
 
 
@@ -77,9 +69,7 @@ class Capabilities(WireModel):
     device: str
 
 
-CheckpointAtItem = TypeAliasType(
-    "CheckpointAtItem", Annotated[int, Field(ge=0, le=9007199254740991)]
-)
+CheckpointAtItem = TypeAliasType("CheckpointAtItem", Annotated[int, Field(ge=0, le=9007199254740991)])
 
 
 class CheckpointDone(WireModel):
@@ -95,9 +85,7 @@ class CheckpointDone(WireModel):
     state: StoredState
 
 
-CheckpointEvery = TypeAliasType(
-    "CheckpointEvery", Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
-)
+CheckpointEvery = TypeAliasType("CheckpointEvery", Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)])
 
 
 class CompareOutput(WireModel):
@@ -260,22 +248,11 @@ class Generation(WireModel):
     seeds: Annotated[list[Seed], Field(max_length=32, min_length=1)] = [10]
 
 
-GgufFile = TypeAliasType(
-    "GgufFile",
-    Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$')],
-)
+GgufFile = TypeAliasType("GgufFile", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$')])
 
 
 Head = TypeAliasType(
-    "Head",
-    Annotated[
-        int,
-        Field(
-            description="the run's head, where the status is gap",
-            ge=0,
-            le=9007199254740991,
-        ),
-    ],
+    "Head", Annotated[int, Field(description="the run's head, where the status is gap", ge=0, le=9007199254740991)]
 )
 
 
@@ -300,22 +277,12 @@ class HubSource(WireModel):
         extra='forbid',
     )
     type: Literal['hub']
-    repo: Annotated[
-        str,
-        Field(
-            pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$'
-        ),
-    ]
+    repo: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$')]
     revision: Annotated[str, Field(pattern='^[0-9a-f]{40}$')]
     gguf_file: GgufFile | None = None
 
 
-Id = TypeAliasType(
-    "Id",
-    Annotated[
-        str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')
-    ],
-)
+Id = TypeAliasType("Id", Annotated[str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')])
 
 
 class Item(WireModel):
@@ -365,20 +332,13 @@ JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'compare', 'gener
 LayerIndice = TypeAliasType("LayerIndice", Annotated[int, Field(ge=0, le=1023)])
 
 
-LayerIndices = TypeAliasType(
-    "LayerIndices", Annotated[list[LayerIndice], Field(max_length=1024, min_length=1)]
-)
+LayerIndices = TypeAliasType("LayerIndices", Annotated[list[LayerIndice], Field(max_length=1024, min_length=1)])
 
 
-LayerIndices1Item = TypeAliasType(
-    "LayerIndices1Item", Annotated[int, Field(ge=0, le=1023)]
-)
+LayerIndices1Item = TypeAliasType("LayerIndices1Item", Annotated[int, Field(ge=0, le=1023)])
 
 
-LayerIndices1 = TypeAliasType(
-    "LayerIndices1",
-    Annotated[list[LayerIndices1Item], Field(max_length=1024, min_length=1)],
-)
+LayerIndices1 = TypeAliasType("LayerIndices1", Annotated[list[LayerIndices1Item], Field(max_length=1024, min_length=1)])
 
 
 class Lease(WireModel):
@@ -423,14 +383,10 @@ class Message(WireModel):
     content: Annotated[str, Field(max_length=200000)]
 
 
-Messages = TypeAliasType(
-    "Messages", Annotated[list[Message], Field(max_length=256, min_length=1)]
-)
+Messages = TypeAliasType("Messages", Annotated[list[Message], Field(max_length=256, min_length=1)])
 
 
-MicroBatchTokens = TypeAliasType(
-    "MicroBatchTokens", Annotated[int, Field(ge=16, le=10000000)]
-)
+MicroBatchTokens = TypeAliasType("MicroBatchTokens", Annotated[int, Field(ge=16, le=10000000)])
 
 
 class Mismatch(WireModel):
@@ -447,12 +403,7 @@ class Mismatch(WireModel):
     got: Sha256
 
 
-ModelBase = TypeAliasType(
-    "ModelBase",
-    Annotated[
-        HubSource | LocalSource | FilesSource, Field(discriminator='type')
-    ],
-)
+ModelBase = TypeAliasType("ModelBase", Annotated[HubSource | LocalSource | FilesSource, Field(discriminator='type')])
 
 
 class ModelFacts(WireModel):
@@ -555,9 +506,7 @@ class Progress(WireModel):
     jobs: Annotated[list[Job], Field(max_length=64)]
 
 
-Prompt1 = TypeAliasType(
-    "Prompt1", Annotated[str, Field(max_length=200000, min_length=1)]
-)
+Prompt1 = TypeAliasType("Prompt1", Annotated[str, Field(max_length=200000, min_length=1)])
 
 
 Prompt = TypeAliasType("Prompt", Prompt1 | Messages)
@@ -631,9 +580,7 @@ class Row(WireModel):
     references: Annotated[list[Reference], Field(max_length=64, min_length=1)]
 
 
-RowId = TypeAliasType(
-    "RowId", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$')]
-)
+RowId = TypeAliasType("RowId", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$')])
 
 
 class Rows(WireModel):
@@ -735,20 +682,11 @@ class SftObjective(WireModel):
     type: Literal['sft']
 
 
-Objective = TypeAliasType(
-    "Objective", Annotated[DpkdObjective | SftObjective, Field(discriminator='type')]
-)
+Objective = TypeAliasType("Objective", Annotated[DpkdObjective | SftObjective, Field(discriminator='type')])
 
 
 Sha256 = TypeAliasType(
-    "Sha256",
-    Annotated[
-        str,
-        Field(
-            description='SHA-256, 64 lower-case hexadecimal digits',
-            pattern='^[0-9a-f]{64}$',
-        ),
-    ],
+    "Sha256", Annotated[str, Field(description='SHA-256, 64 lower-case hexadecimal digits', pattern='^[0-9a-f]{64}$')]
 )
 
 
@@ -815,9 +753,7 @@ class StepMetrics(WireModel):
     seconds: Annotated[float, Field(ge=0.0)]
 
 
-StopItem = TypeAliasType(
-    "StopItem", Annotated[str, Field(max_length=100, min_length=1)]
-)
+StopItem = TypeAliasType("StopItem", Annotated[str, Field(max_length=100, min_length=1)])
 
 
 class StoredState(WireModel):
@@ -826,6 +762,7 @@ class StoredState(WireModel):
     )
     step: Annotated[int, Field(ge=0, le=9007199254740991)]
     sha256: Sha256
+    parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
 
 
@@ -833,9 +770,7 @@ Template = TypeAliasType(
     "Template",
     Annotated[
         Literal['chat', 'alpaca', 'raw'],
-        Field(
-            description="how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given"
-        ),
+        Field(description="how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given"),
     ],
 )
 
@@ -855,8 +790,7 @@ class TrainOutput(WireModel):
 Output = TypeAliasType(
     "Output",
     Annotated[
-        PrepareOutput | ScoreOutput | CompareOutput | GenerateOutput | TrainOutput,
-        Field(discriminator='kind'),
+        PrepareOutput | ScoreOutput | CompareOutput | GenerateOutput | TrainOutput, Field(discriminator='kind')
     ],
 )
 
@@ -881,8 +815,7 @@ class TrainPayload(WireModel):
 Payload = TypeAliasType(
     "Payload",
     Annotated[
-        PreparePayload | ScorePayload | ComparePayload | GeneratePayload | TrainPayload,
-        Field(discriminator='kind'),
+        PreparePayload | ScorePayload | ComparePayload | GeneratePayload | TrainPayload, Field(discriminator='kind')
     ],
 )
 
@@ -900,22 +833,14 @@ class Welcome(WireModel):
     worker: Id
     lease_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
     contact_ms: Annotated[
-        int,
-        Field(
-            description='stop all work after this long without an ack of progress',
-            ge=1,
-            le=9007199254740991,
-        ),
+        int, Field(description='stop all work after this long without an ack of progress', ge=1, le=9007199254740991)
     ]
     progress_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
     reconcile: list[ReconcileItem]
 
 
 ToWorker = TypeAliasType(
-    "ToWorker",
-    Annotated[
-        Welcome | LeaseModel | Ack | Cancel | Drain, Field(discriminator='type')
-    ],
+    "ToWorker", Annotated[Welcome | LeaseModel | Ack | Cancel | Drain, Field(discriminator='type')]
 )
 
 

@@ -196,8 +196,13 @@ export const CheckpointList = listOf(Checkpoint).meta({ id: "CheckpointList" });
 
 /** A stored set of files at one step: a checkpoint (weights, config, tokenizer) or a resume state (weights and optimizer). */
 export const StoredState = z
-  .strictObject({ step: z.int().min(0), sha256: Sha256, files: z.array(FileRef).min(1).max(64) })
-  .meta({ id: "StoredState" });
+  .strictObject({
+    step: z.int().min(0),
+    sha256: Sha256,
+    parameters: z.int().min(1),
+    files: z.array(FileRef).min(1).max(64),
+  })
+  .meta({ id: "StoredState", description: "sha256: of the weights (checkpoint), of weights and optimizer (resume state)" });
 
 const event = <K extends string, T extends z.ZodType>(type: K, data: T) =>
   z.strictObject({ sequence: z.int().min(1), at: Timestamp, type: z.enum([type]), data });

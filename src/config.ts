@@ -1,0 +1,75 @@
+// Every limit and timeout, with its unit and its reason. The local runtime enforces few of production's limits, so ours do.
+
+const KIB = 1024;
+const MIB = 1024 * KIB;
+const SECOND = 1000;
+
+export const VERSION = "0.1.0";
+
+/** A JSON body, bytes: parsed whole in a 128 MB isolate that serves others too. */
+export const MAX_JSON_BYTES = 1 * MIB;
+/** A data set upload, bytes: validated whole before anything is stored, twice in memory at the most. */
+export const MAX_DATASET_BYTES = 32 * MIB;
+/** Rows of a data set: the ids of all are held while looking for duplicates. */
+export const MAX_DATASET_ROWS = 200_000;
+/** One blob, bytes: R2 verifies SHA-256 on a plain put only; larger files are manifests of parts. */
+export const MAX_BLOB_BYTES = 32 * MIB;
+/** Payloads, outputs and results above this go to R2: a Durable Object row holds 2 MB, and a frame must stay small. */
+export const MAX_INLINE_BYTES = 256 * KIB;
+/** One WebSocket frame, bytes. */
+export const MAX_FRAME_BYTES = 1 * MIB;
+
+/** Bound parameters of one D1 or Durable Object query. */
+export const SQL_PARAMETERS = 100;
+
+/** Lease of a job, ms on the pool's clock. */
+export const LEASE_MS = 30 * SECOND;
+/** A worker stops by itself after this long without contact, ms on its own monotonic clock: before the lease ends. */
+export const CONTACT_MS = 20 * SECOND;
+/** Interval of a worker's progress frames, ms. */
+export const PROGRESS_MS = 5 * SECOND;
+/** What is left of a lease when its socket closes, ms: the same boot may come back within it. */
+export const CLOSED_SOCKET_MS = 5 * SECOND;
+/** No new tick for this long means a hung engine, ms; or ten median steps of the run, if that is longer. */
+export const ENGINE_DEADLINE_MS = 60 * SECOND;
+/** A training lease holds the steps expected in this long, ms: other work may take the slot between spans. */
+export const SPAN_MS = 10 * SECOND;
+/** Batches of an evaluation in one lease: other work may take the slot between spans. */
+export const SPAN_BATCHES = 4;
+/** A run waits this long for a worker of its own fingerprint before another opens a new lineage, ms. */
+export const FINGERPRINT_WAIT_MS = 10 * 60 * SECOND;
+/** Deaths of workers, and attempts, since a job last advanced: then it is poisoned. */
+export const MAX_DEATHS = 2;
+export const MAX_ATTEMPTS = 5;
+/** Queued jobs of one project; above it 429. */
+export const MAX_QUEUED_JOBS = 1000;
+/** Rows of the outbox drained at once: each is one D1 batch at the most. */
+export const OUTBOX_BATCH = 50;
+/** First and last wait of a failed outbox row, ms. */
+export const OUTBOX_RETRY_MS = { first: 1 * SECOND, last: 60 * SECOND };
+
+/** Steps and evaluation items handed to a reader at once. */
+export const EVENT_PAGE = 200;
+/** Items of an evaluation's fixed batches. */
+export const EVALUATION_BATCH = 32;
+
+/** How long an answer is waited for by default, s: scores and preferences; elsewhere 0. */
+export const DEFAULT_WAIT_S = 30;
+/** `Prefer: wait` is cut to this, s. */
+export const MAX_WAIT_S = 60;
+/** `Retry-After` of a 202, s. */
+export const RETRY_AFTER_S = 1;
+
+/** A key's look-up is trusted this long, ms: a revocation takes effect within it. */
+export const KEY_CACHE_MS = 10 * SECOND;
+/** An Idempotency-Key is honoured this long, ms. */
+export const IDEMPOTENCY_MS = 24 * 60 * 60 * SECOND;
+/** A blob that no pointer names is removed after this long, ms. */
+export const ORPHAN_BLOB_MS = 24 * 60 * 60 * SECOND;
+/** Requests of one key a minute; above it 429. */
+export const REQUESTS_PER_MINUTE = 6000;
+
+/** Bootstrap resamples and sign flips: the Monte Carlo error of a p-value of 0.05 is then 0.002. */
+export const RESAMPLES = 10_000;
+/** Share of items that two evaluations must have in common before they are compared. */
+export const MIN_OVERLAP = 0.95;

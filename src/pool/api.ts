@@ -1,0 +1,124 @@
+// What services ask of the pool: the Durable Object's methods, called over RPC.
+// Refusals come back as values: an error thrown across RPC loses its class. Every method is scoped to a project.
+import type { ErrorCode } from "../errors.ts";
+import type { Evaluation } from "../wire/evaluations.ts";
+import type { Job, WorkerInfo } from "../wire/jobs.ts";
+import type { BlobRef } from "../wire/blobs.ts";
+import type { GenerateBatch, GeneratePayload, JobKind, Output, Payload } from "../wire/payloads.ts";
+import type { CreateRun, Checkpoint, Run, RunEvent, RunSpec, StoredState } from "../wire/runs.ts";
+
+export interface Refusal {
+  ok: false;
+  code: ErrorCode;
+  message: string;
+  retryAfter?: number;
+}
+
+export type Answer<T> = { ok: true; value: T } | Refusal;
+
+/** `replayed`: the id was there with the same digest; nothing was changed. */
+export interface Created<T> {
+  replayed: boolean;
+  resource: T;
+}
+
+/** A job as the pool keeps it: what a client sees, less `result`, which the service makes of `request` and `output`. */
+export interface JobState extends Omit<Job, "result"> {
+  project: string;
+  /** The body that asked for it, as the service gave it. */
+  request: unknown;
+  /** Null until completed, or where `artifact` holds it. */
+  output: Output | null;
+  artifact: BlobRef | null;
+}
+
+export interface SubmitJob {
+  id: string;
+  project: string;
+  /** SHA-256 of the request that the id stands for. */
+  digest: string;
+  subject: string | null;
+  request: unknown;
+  /** Exactly one of the two is not null; `artifact` is the payload's JSON as a blob. */
+  payload: Exclude<Payload, { kind: "train" | "generate" }> | null;
+  artifact: { kind: JobKind; localModels: string[]; blob: BlobRef } | null;
+  /** Tokens that the job is expected to cost, for fairness between projects. */
+  cost: number;
+}
+
+export interface SubmitRun {
+  id: string;
+  project: string;
+  digest: string;
+  request: CreateRun;
+  spec: RunSpec;
+}
+
+export interface TakeStepsRequest {
+  /** Id of the job to make, if one must be made: `{to}` returns the job that already goes there. */
+  job: string;
+  project: string;
+  run: string;
+  digest: string;
+  ask: { to: number } | { count: number } | { checkpoint: true };
+}
+
+export interface SubmitEvaluation {
+  id: string;
+  job: string;
+  project: string;
+  digest: string;
+  /** SHA-256 over all that determines the evaluation; one already there is returned, unless null (`repeat`). */
+  identity: string | null;
+  evaluation: Evaluation;
+  payload: Omit<GeneratePayload, "batches">;
+  batches: GenerateBatch[];
+  cost: number;
+}
+
+export interface EventPage {
+  events: RunEvent[];
+  /** Whether the run has ended, so that no more events will come after these. */
+  ended: boolean;
+}
+
+/** A checkpoint with the blobs of its files. */
+export interface StoredCheckpoint {
+  checkpoint: Checkpoint;
+  state: StoredState;
+  /** The run whose student's configuration, tokenizer and template it shares. */
+  run: Run;
+}
+
+export interface PoolApi {
+  submitJob(job: SubmitJob): Promise<Answer<Created<JobState>>>;
+  getJob(project: string, id: string): Promise<JobState | null>;
+  /** Resolves once the job is terminal, or after `ms`. */
+  waitJob(project: string, id: string, ms: number): Promise<JobState | null>;
+  cancelJob(project: string, id: string): Promise<Answer<JobState>>;
+  /** A new job `retryId` in place of a failed or cancelled one. */
+  retryJob(project: string, id: string, retryId: string): Promise<Answer<JobState>>;
+
+  submitRun(run: SubmitRun): Promise<Answer<Created<Run>>>;
+  getRun(project: string, id: string): Promise<Run | null>;
+  cancelRun(project: string, id: string): Promise<Answer<Run>>;
+  deleteRun(project: string, id: string): Promise<Answer<null>>;
+  takeSteps(request: TakeStepsRequest): Promise<Answer<Created<JobState>>>;
+  /** Events after `after` (0: from the first); waits up to `ms` for one if there is none. */
+  events(project: string, run: string, after: number, ms: number): Promise<EventPage | null>;
+  /** `step` may be a number, or `step.lineage`. */
+  getCheckpoint(project: string, run: string, step: string): Promise<StoredCheckpoint | null>;
+
+  submitEvaluation(evaluation: SubmitEvaluation): Promise<Answer<Created<Evaluation>>>;
+  getEvaluation(project: string, id: string): Promise<Evaluation | null>;
+  cancelEvaluation(project: string, id: string): Promise<Answer<Evaluation>>;
+  deleteEvaluation(project: string, id: string): Promise<Answer<null>>;
+
+  workers(project: string): Promise<WorkerInfo[]>;
+  drainWorker(project: string, worker: string): Promise<Answer<WorkerInfo>>;
+  /** The project of the job or run `owner`, if the worker with this key holds its live lease at `fence`; else null. */
+  authorizeBlob(key: string, owner: string, fence: number): Promise<string | null>;
+  /** Closes the sockets of a revoked key. */
+  revokeKey(key: string): Promise<void>;
+  ping(): Promise<"ok">;
+}

@@ -1,0 +1,201 @@
+// D1, the record. `runs`, `steps`, `checkpoints`, `jobs`, `evaluations` (generated ones) and `usage` follow the pool through
+// the outbox: they have a `rev` and no foreign keys, since the outbox has no order. The others have their authority here.
+import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
+import type { Evaluation, EvaluationMetrics, EvaluationRecord } from "../wire/evaluations.ts";
+import type { Failure, Prompt } from "../wire/common.ts";
+import type { Dataset, SplitRef } from "../wire/datasets.ts";
+import type { Job } from "../wire/jobs.ts";
+import type { ModelFacts, ModelRef, ModelSource } from "../wire/models.ts";
+import type { Checkpoint, Run, Step } from "../wire/runs.ts";
+
+/** Times are Unix milliseconds in the tables and ISO 8601 on the wire. */
+const createdAt = integer("created_at").notNull();
+
+export const projects = sqliteTable("projects", {
+  id: text("id").primaryKey(),
+  name: text("name").notNull().unique(),
+  /** The name of the Durable Object that the project lives on, fixed at creation. */
+  pool: text("pool").notNull(),
+  retentionDays: integer("retention_days"),
+  requestDigest: text("request_digest").notNull(),
+  createdAt,
+});
+
+export const keys = sqliteTable(
+  "keys",
+  {
+    id: text("id").primaryKey(),
+    /** Null: a worker key of the operator's, shared by all projects of its pool. */
+    project: text("project"),
+    name: text("name").notNull(),
+    role: text("role", { enum: ["admin", "write", "read", "worker"] }).notNull(),
+    secretSha256: text("secret_sha256").notNull(),
+    requestDigest: text("request_digest").notNull(),
+    createdAt,
+    revokedAt: integer("revoked_at"),
+  },
+  (table) => [index("keys_project").on(table.project, table.createdAt)],
+);
+
+export const models = sqliteTable(
+  "models",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    name: text("name").notNull(),
+    source: text("source", { mode: "json" }).$type<ModelSource>().notNull(),
+    /** What a worker is sent; its `weights_digest` is in `facts` once known. */
+    ref: text("ref", { mode: "json" }).$type<ModelRef>().notNull(),
+    status: text("status", { enum: ["queued", "ready", "failed"] }).notNull(),
+    facts: text("facts", { mode: "json" }).$type<ModelFacts>(),
+    job: text("job"),
+    error: text("error", { mode: "json" }).$type<Failure>(),
+    requestDigest: text("request_digest").notNull(),
+    createdAt,
+  },
+  (table) => [uniqueIndex("models_name").on(table.project, table.name), index("models_list").on(table.project, table.createdAt)],
+);
+
+export const datasets = sqliteTable(
+  "datasets",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    name: text("name").notNull(),
+    body: text("body", { mode: "json" }).$type<Dataset>().notNull(),
+    /** Each split as JSON Lines in R2, with the byte offset of every 100th row. */
+    splits: text("splits", { mode: "json" }).$type<(SplitRef & { offsets: number[] })[]>().notNull(),
+    bytes: integer("bytes").notNull(),
+    requestDigest: text("request_digest").notNull(),
+    createdAt,
+  },
+  (table) => [uniqueIndex("datasets_name").on(table.project, table.name), index("datasets_list").on(table.project, table.createdAt)],
+);
+
+export const runs = sqliteTable(
+  "runs",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    status: text("status").notNull(),
+    dataset: text("dataset").notNull(),
+    body: text("body", { mode: "json" }).$type<Run>().notNull(),
+    createdAt,
+  },
+  (table) => [index("runs_list").on(table.project, table.createdAt)],
+);
+
+export const steps = sqliteTable(
+  "steps",
+  {
+    run: text("run").notNull(),
+    lineage: integer("lineage").notNull(),
+    step: integer("step").notNull(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    body: text("body", { mode: "json" }).$type<Step>().notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.run, table.lineage, table.step] })],
+);
+
+export const checkpoints = sqliteTable(
+  "checkpoints",
+  {
+    id: text("id").primaryKey(),
+    run: text("run").notNull(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    bytes: integer("bytes").notNull(),
+    body: text("body", { mode: "json" }).$type<Checkpoint>().notNull(),
+    createdAt,
+  },
+  (table) => [index("checkpoints_run").on(table.project, table.run, table.createdAt)],
+);
+
+export const jobs = sqliteTable(
+  "jobs",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    kind: text("kind").notNull(),
+    status: text("status").notNull(),
+    body: text("body", { mode: "json" }).$type<Omit<Job, "result" | "position" | "workers_available">>().notNull(),
+    createdAt,
+  },
+  (table) => [index("jobs_list").on(table.project, table.createdAt)],
+);
+
+export const evaluations = sqliteTable(
+  "evaluations",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    status: text("status").notNull(),
+    model: text("model").notNull(),
+    dataset: text("dataset").notNull(),
+    /** What makes two evaluations comparable: data set, split, template, limit, graders. One board each. */
+    board: text("board").notNull(),
+    /** What determines the evaluation; asking again returns it. Null for a repeat. */
+    identity: text("identity"),
+    metrics: text("metrics", { mode: "json" }).$type<EvaluationMetrics>(),
+    body: text("body", { mode: "json" }).$type<Evaluation>().notNull(),
+    requestDigest: text("request_digest"),
+    createdAt,
+  },
+  (table) => [
+    index("evaluations_board").on(table.project, table.board, table.status),
+    index("evaluations_list").on(table.project, table.createdAt),
+    index("evaluations_identity").on(table.project, table.identity),
+  ],
+);
+
+export const records = sqliteTable(
+  "records",
+  {
+    evaluation: text("evaluation").notNull(),
+    item: text("item").notNull(),
+    seed: integer("seed").notNull(),
+    /** Order within the evaluation: the row's place in the split, then the seed's. */
+    position: integer("position").notNull(),
+    prompt: text("prompt", { mode: "json" }).$type<Prompt>().notNull(),
+    references: text("references", { mode: "json" }).$type<string[]>().notNull(),
+    response: text("response").notNull(),
+    finishReason: text("finish_reason").$type<EvaluationRecord["finish_reason"]>(),
+    numTokens: integer("num_tokens"),
+    exactMatch: real("exact_match"),
+    rougeL: real("rouge_l"),
+  },
+  (table) => [
+    primaryKey({ columns: [table.evaluation, table.item, table.seed] }),
+    index("records_position").on(table.evaluation, table.position),
+  ],
+);
+
+/** Paired tests between two evaluations of one board; immutable, since evaluations are. `a` < `b` as text. */
+export const comparisons = sqliteTable(
+  "comparisons",
+  {
+    a: text("a").notNull(),
+    b: text("b").notNull(),
+    metric: text("metric").notNull(),
+    /** Null where too few items are graded in both. */
+    p: real("p"),
+    n: integer("n").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.a, table.b, table.metric] })],
+);
+
+export const usage = sqliteTable(
+  "usage",
+  {
+    project: text("project").notNull(),
+    day: text("day").notNull(),
+    meter: text("meter").notNull(),
+    rev: integer("rev").notNull(),
+    total: integer("total").notNull(),
+  },
+  (table) => [primaryKey({ columns: [table.project, table.day, table.meter] })],
+);
