@@ -18,7 +18,7 @@ class Ack(WireModel):
     status: AckStatus
     head: Annotated[Head | None, Field(description="the run's head, where the status is gap")]
     ttl_ms: TtlMs | None
-    jobs: list[Job1]
+    jobs: list[JobAck]
 
 
 AckStatus = TypeAliasType("AckStatus", Literal['ok', 'duplicate', 'stale_fence', 'gap', 'diverged', 'cancelled'])
@@ -93,7 +93,7 @@ class CompareOutput(WireModel):
         extra='forbid',
     )
     kind: Literal['compare']
-    items: list[Item]
+    items: list[ComparedPair]
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
@@ -116,6 +116,14 @@ class ComparedAnswer(WireModel):
     response: str
     finish_reason: FinishReason
     scored: ScoredResponse
+
+
+class ComparedPair(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    teacher: ComparedAnswer
+    student: ComparedAnswer
 
 
 class DpkdObjective(WireModel):
@@ -256,6 +264,24 @@ Head = TypeAliasType(
 )
 
 
+class HeldLease(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+
+
+class HeldRun(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    run: Id
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    head: Annotated[int, Field(ge=0, le=9007199254740991)]
+    hash: Sha256 | None
+
+
 class Hello(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -268,8 +294,8 @@ class Hello(WireModel):
     capabilities: Capabilities
     fingerprint: Fingerprint
     slots: Annotated[int, Field(ge=1, le=64)]
-    runs: Annotated[list[Run], Field(max_length=64)]
-    leases: Annotated[list[Lease], Field(max_length=64)]
+    runs: Annotated[list[HeldRun], Field(max_length=64)]
+    leases: Annotated[list[HeldLease], Field(max_length=64)]
 
 
 class HubSource(WireModel):
@@ -285,14 +311,6 @@ class HubSource(WireModel):
 Id = TypeAliasType("Id", Annotated[str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')])
 
 
-class Item(WireModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    teacher: ComparedAnswer
-    student: ComparedAnswer
-
-
 class Items(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -305,19 +323,7 @@ class Items(WireModel):
     items: Annotated[list[GeneratedItem], Field(max_length=32, min_length=1)]
 
 
-class Job(WireModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    job: Id
-    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
-    tick: Annotated[int, Field(ge=0, le=9007199254740991)]
-    phase: Literal['loading', 'replaying', 'working', 'uploading']
-    done: Annotated[int, Field(ge=0, le=9007199254740991)]
-    total: Annotated[int, Field(ge=0, le=9007199254740991)]
-
-
-class Job1(WireModel):
+class JobAck(WireModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -327,6 +333,18 @@ class Job1(WireModel):
 
 
 JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'compare', 'generate', 'train'])
+
+
+class JobTick(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    tick: Annotated[int, Field(ge=0, le=9007199254740991)]
+    phase: Literal['loading', 'replaying', 'working', 'uploading']
+    done: Annotated[int, Field(ge=0, le=9007199254740991)]
+    total: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 LayerIndice = TypeAliasType("LayerIndice", Annotated[int, Field(ge=0, le=1023)])
@@ -342,14 +360,6 @@ LayerIndices1 = TypeAliasType("LayerIndices1", Annotated[list[LayerIndices1Item]
 
 
 class Lease(WireModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    job: Id
-    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
-
-
-class LeaseModel(WireModel):
     model_config = ConfigDict(
         extra='forbid',
     )
@@ -503,7 +513,7 @@ class Progress(WireModel):
     )
     type: Literal['progress']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
-    jobs: Annotated[list[Job], Field(max_length=64)]
+    jobs: Annotated[list[JobTick], Field(max_length=64)]
 
 
 Prompt1 = TypeAliasType("Prompt1", Annotated[str, Field(max_length=200000, min_length=1)])
@@ -604,16 +614,6 @@ class RowsReport(WireModel):
     skipped: Annotated[int, Field(ge=0, le=9007199254740991)]
     skipped_examples: Annotated[list[SkippedExample], Field(max_length=20)]
     digest: Sha256
-
-
-class Run(WireModel):
-    model_config = ConfigDict(
-        extra='forbid',
-    )
-    run: Id
-    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
-    head: Annotated[int, Field(ge=0, le=9007199254740991)]
-    hash: Sha256 | None
 
 
 class RunSpec(WireModel):
@@ -839,9 +839,7 @@ class Welcome(WireModel):
     reconcile: list[ReconcileItem]
 
 
-ToWorker = TypeAliasType(
-    "ToWorker", Annotated[Welcome | LeaseModel | Ack | Cancel | Drain, Field(discriminator='type')]
-)
+ToWorker = TypeAliasType("ToWorker", Annotated[Welcome | Lease | Ack | Cancel | Drain, Field(discriminator='type')])
 
 
 class Wire(WireModel):

@@ -103,10 +103,12 @@ export const ComparedAnswer = z
   .strictObject({ response: z.string(), finish_reason: FinishReason, scored: ScoredResponse })
   .meta({ id: "ComparedAnswer" });
 
+const ComparedPair = z.strictObject({ teacher: ComparedAnswer, student: ComparedAnswer }).meta({ id: "ComparedPair" });
+
 export const CompareOutput = z
   .strictObject({
     kind: z.enum(["compare"]),
-    items: z.array(z.strictObject({ teacher: ComparedAnswer, student: ComparedAnswer })),
+    items: z.array(ComparedPair),
     tokens: z.int().min(0),
   })
   .meta({ id: "CompareOutput" });

@@ -30,7 +30,10 @@ export const Capabilities = z
   .strictObject({ kinds: z.array(JobKind).min(1), models: z.array(z.string()), device: z.string() })
   .meta({ id: "Capabilities", description: "models: the names that the worker's command line declares" });
 
-const Held = z.strictObject({ run: Id, lineage: z.int().min(0), head: z.int().min(0), hash: z.union([Sha256, z.null()]) });
+const HeldRun = z
+  .strictObject({ run: Id, lineage: z.int().min(0), head: z.int().min(0), hash: z.union([Sha256, z.null()]) })
+  .meta({ id: "HeldRun" });
+const HeldLease = z.strictObject({ job: Id, fence: Fence }).meta({ id: "HeldLease" });
 
 export const Hello = z
   .strictObject({
@@ -42,22 +45,24 @@ export const Hello = z
     capabilities: Capabilities,
     fingerprint: Fingerprint,
     slots: z.int().min(1).max(64),
-    runs: z.array(Held).max(64),
-    leases: z.array(z.strictObject({ job: Id, fence: Fence })).max(64),
+    runs: z.array(HeldRun).max(64),
+    leases: z.array(HeldLease).max(64),
   })
   .meta({ id: "Hello" });
 
-const Tick = z.strictObject({
-  job: Id,
-  fence: Fence,
-  tick: z.int().min(0),
-  phase: z.enum(["loading", "replaying", "working", "uploading"]),
-  done: z.int().min(0),
-  total: z.int().min(0),
-});
+const JobTick = z
+  .strictObject({
+    job: Id,
+    fence: Fence,
+    tick: z.int().min(0),
+    phase: z.enum(["loading", "replaying", "working", "uploading"]),
+    done: z.int().min(0),
+    total: z.int().min(0),
+  })
+  .meta({ id: "JobTick" });
 
 export const Progress = z
-  .strictObject({ type: z.enum(["progress"]), seq: Seq, jobs: z.array(Tick).max(64) })
+  .strictObject({ type: z.enum(["progress"]), seq: Seq, jobs: z.array(JobTick).max(64) })
   .meta({ id: "Progress", description: "the only frame that renews a lease" });
 
 const forRun = { seq: Seq, job: Id, run: Id, fence: Fence, lineage: z.int().min(0) };
@@ -183,6 +188,8 @@ export const AckStatus = z
   .enum(["ok", "duplicate", "stale_fence", "gap", "diverged", "cancelled"])
   .meta({ id: "AckStatus" });
 
+const JobAck = z.strictObject({ job: Id, status: AckStatus, ttl_ms: z.int().min(0) }).meta({ id: "JobAck" });
+
 /** For `progress`, `jobs` tells each lease's state; else it is empty and `status` is about the frame's own job. */
 export const Ack = z
   .strictObject({
@@ -191,7 +198,7 @@ export const Ack = z
     status: AckStatus,
     head: z.union([z.int().min(0), z.null()]).meta({ description: "the run's head, where the status is gap" }),
     ttl_ms: z.union([z.int().min(0), z.null()]),
-    jobs: z.array(z.strictObject({ job: Id, status: AckStatus, ttl_ms: z.int().min(0) })),
+    jobs: z.array(JobAck),
   })
   .meta({ id: "Ack" });
 
