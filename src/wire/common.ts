@@ -44,7 +44,10 @@ export const Seed = z.int().min(0).max(4_294_967_295).meta({ id: "Seed" });
 
 export const Template = z
   .enum(["chat", "alpaca", "raw"])
-  .meta({ id: "Template", description: "how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given" });
+  .meta({
+    id: "Template",
+    description: "how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given",
+  });
 
 export const Message = z
   .strictObject({ role: z.enum(["system", "user", "assistant"]), content: text(200_000) })
@@ -53,9 +56,7 @@ export const Message = z
 export const Messages = z.array(Message).min(1).max(256).meta({ id: "Messages" });
 
 /** A prompt: plain text (one user turn under `chat`), or the turns before the response. */
-export const Prompt = z
-  .union([text(200_000).min(1), Messages])
-  .meta({ id: "Prompt" });
+export const Prompt = z.union([text(200_000).min(1), Messages]).meta({ id: "Prompt" });
 
 /** What went wrong, in the shape of both conventions: OpenAI's `error` object and RFC 9457 problem details. */
 export const ErrorBody = z

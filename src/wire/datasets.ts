@@ -10,7 +10,10 @@ export const DatasetFormat = z
   .enum(["prompt_completion", "prompt_chosen_rejected", "messages", "openai_preference", "instruction"])
   .meta({ id: "DatasetFormat" });
 
-export const RowId = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$/).meta({ id: "RowId" });
+export const RowId = z
+  .string()
+  .regex(/^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$/)
+  .meta({ id: "RowId" });
 
 /** One example. `response` is what CE and y_t use (`chosen` of a pair); `references` are the answers that count as right. */
 export const Row = z

@@ -6,9 +6,7 @@ import { FinishReason, Generation } from "./generation.ts";
 
 export const MetricName = z.enum(["exact_match", "rouge_l"]).meta({ id: "MetricName" });
 
-export const GivenResponse = z
-  .strictObject({ id: RowId, response: text(200_000) })
-  .meta({ id: "GivenResponse" });
+export const GivenResponse = z.strictObject({ id: RowId, response: text(200_000) }).meta({ id: "GivenResponse" });
 
 export const EvaluateModel = z
   .strictObject({
@@ -37,7 +35,10 @@ export const CreateEvaluation = z.union([EvaluateModel, EvaluateResponses]).meta
 const Percent = z.number().min(0).max(100);
 const Interval = z
   .strictObject({ mean: Percent, low: Percent, high: Percent, n: z.int().min(1) })
-  .meta({ id: "MetricInterval", description: "x100; 95% interval: Wilson for 0/1 with one seed, else seeded bootstrap over items" });
+  .meta({
+    id: "MetricInterval",
+    description: "x100; 95% interval: Wilson for 0/1 with one seed, else seeded bootstrap over items",
+  });
 
 export const EvaluationMetrics = z
   .strictObject({ exact_match: z.union([Interval, z.null()]), rouge_l: z.union([Interval, z.null()]) })
@@ -111,7 +112,9 @@ export const Leaderboard = z
     data: z.array(LeaderboardEntry),
     detectable_difference: z
       .union([Percent, z.null()])
-      .meta({ description: "the smallest paired difference, in points, that this many items detect at 5% with 80% power" }),
+      .meta({
+        description: "the smallest paired difference, in points, that this many items detect at 5% with 80% power",
+      }),
     note: z.string(),
   })
   .meta({ id: "Leaderboard" });

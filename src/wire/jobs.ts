@@ -12,12 +12,14 @@ export const Job = z
     status: Status,
     position: z.union([z.int().min(0), z.null()]).meta({ description: "jobs ahead in the queue; null once leased" }),
     attempts: z.int().min(0),
-    workers_available: z.int().min(0).meta({ description: "connected workers that could take it; 0: it waits for one" }),
-    progress: z.union([
-      z.strictObject({ phase: z.string(), done: z.int().min(0), total: z.int().min(0) }),
-      z.null(),
-    ]),
-    subject: z.union([z.string(), z.null()]).meta({ description: "the run, evaluation or model that the job is about" }),
+    workers_available: z
+      .int()
+      .min(0)
+      .meta({ description: "connected workers that could take it; 0: it waits for one" }),
+    progress: z.union([z.strictObject({ phase: z.string(), done: z.int().min(0), total: z.int().min(0) }), z.null()]),
+    subject: z
+      .union([z.string(), z.null()])
+      .meta({ description: "the run, evaluation or model that the job is about" }),
     retry_of: z.union([Id, z.null()]),
     result: z.unknown().meta({ description: "the body that a 200 would have had; null until completed" }),
     error: z.union([Failure, z.null()]),

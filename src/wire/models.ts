@@ -15,7 +15,10 @@ export const HubSource = z
     revision: Revision,
     gguf_file: z.union([GgufFile, z.null()]).default(null),
   })
-  .meta({ id: "HubSource", description: "a Hub repository at one commit (40 hexadecimal digits); optionally a GGUF file in it" });
+  .meta({
+    id: "HubSource",
+    description: "a Hub repository at one commit (40 hexadecimal digits); optionally a GGUF file in it",
+  });
 
 export const LocalSource = z
   .strictObject({ type: z.enum(["local"]), name: Name })

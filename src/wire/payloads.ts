@@ -39,7 +39,9 @@ export const ComparePayload = z
   })
   .meta({ id: "ComparePayload" });
 
-export const GenerateItem = z.strictObject({ item: z.string(), seed: Seed, prompt: Prompt }).meta({ id: "GenerateItem" });
+export const GenerateItem = z
+  .strictObject({ item: z.string(), seed: Seed, prompt: Prompt })
+  .meta({ id: "GenerateItem" });
 
 export const GenerateBatch = z
   .strictObject({ batch: z.int().min(0), items: z.array(GenerateItem).min(1).max(32) })

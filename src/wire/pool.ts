@@ -152,7 +152,18 @@ export const Refuse = z
 
 export const FromWorker = z
   .discriminatedUnion("type", [
-    Hello, Progress, Rows, StepDone, OutOfMemory, Mismatch, CheckpointDone, ResumeStateDone, Items, Result, Fail, Refuse,
+    Hello,
+    Progress,
+    Rows,
+    StepDone,
+    OutOfMemory,
+    Mismatch,
+    CheckpointDone,
+    ResumeStateDone,
+    Items,
+    Result,
+    Fail,
+    Refuse,
   ])
   .meta({ id: "FromWorker" });
 
@@ -208,9 +219,7 @@ export const Drain = z
   .strictObject({ type: z.enum(["drain"]), move_to: z.union([z.string(), z.null()]) })
   .meta({ id: "Drain", description: "finish the spans in hand, take no more, then leave" });
 
-export const ToWorker = z
-  .discriminatedUnion("type", [Welcome, Lease, Ack, Cancel, Drain])
-  .meta({ id: "ToWorker" });
+export const ToWorker = z.discriminatedUnion("type", [Welcome, Lease, Ack, Cancel, Drain]).meta({ id: "ToWorker" });
 
 export type Fingerprint = z.infer<typeof Fingerprint>;
 export type Hello = z.infer<typeof Hello>;

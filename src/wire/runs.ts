@@ -202,7 +202,10 @@ export const StoredState = z
     parameters: z.int().min(1),
     files: z.array(FileRef).min(1).max(64),
   })
-  .meta({ id: "StoredState", description: "sha256: of the weights (checkpoint), of weights and optimizer (resume state)" });
+  .meta({
+    id: "StoredState",
+    description: "sha256: of the weights (checkpoint), of weights and optimizer (resume state)",
+  });
 
 const event = <K extends string, T extends z.ZodType>(type: K, data: T) =>
   z.strictObject({ sequence: z.int().min(1), at: Timestamp, type: z.enum([type]), data });

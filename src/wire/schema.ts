@@ -6,7 +6,7 @@ type JsonSchema = z.core.JSONSchema.BaseSchema;
 /** Names the member that tells a discriminated union's options apart; zod's converter leaves it out. */
 function discriminate(schema: z.core.$ZodType, json: JsonSchema): void {
   if (schema instanceof z.ZodDiscriminatedUnion) {
-    json["discriminator"] = { propertyName: schema.def.discriminator };
+    json.discriminator = { propertyName: schema.def.discriminator };
   }
 }
 

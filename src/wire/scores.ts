@@ -65,7 +65,9 @@ export const ScoreList = z
     computed_by: z.enum(["pool", "edge"]),
     teacher_cache: TeacherCache,
     usage: Usage,
-    note: Note.meta({ description: "what a reader could misread: length normalisation is a heuristic, Z(x) no longer cancels" }),
+    note: Note.meta({
+      description: "what a reader could misread: length normalisation is a heuristic, Z(x) no longer cancels",
+    }),
   })
   .meta({ id: "ScoreList" });
 

@@ -1,0 +1,76 @@
+// Strict, type-aware rules; and the import direction of the architecture:
+// routes -> services -> { pool, store, scoring, evaluation } -> wire; pool -> store.
+import tseslint from "typescript-eslint";
+
+/** The folders of src that each folder may import from. A folder that is not named here is open to nobody. */
+const MAY_IMPORT = {
+  wire: [],
+  scoring: ["wire"],
+  evaluation: ["wire"],
+  store: ["wire"],
+  pool: ["store", "wire"],
+  services: ["pool", "store", "scoring", "evaluation", "wire"],
+  middleware: ["services", "store", "wire"],
+  routes: ["services", "middleware", "wire"],
+  sdk: ["wire"],
+};
+/** Folders that know nothing of this program but the wire: neither its root files nor any package but zod. */
+const PURE = new Set(["wire", "scoring", "evaluation", "sdk"]);
+
+function importDirection([folder, allowed]) {
+  const forbidden = Object.keys(MAY_IMPORT).filter((other) => other !== folder && !allowed.includes(other));
+  const patterns = [
+    {
+      regex: `^(\\.\\./)+(${forbidden.join("|")})/`,
+      message: `src/${folder} may import from ${["itself", ...allowed].join(", ")} only.`,
+    },
+  ];
+  if (PURE.has(folder)) {
+    patterns.push(
+      { regex: "^(\\.\\./)+[a-z-]+\\.ts$", message: `src/${folder} knows nothing of the program around it.` },
+      { regex: "^(?!zod$|\\.)", message: `src/${folder} needs no package but zod.` },
+    );
+  }
+  return { files: [`src/${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
+}
+
+export default tseslint.config(
+  { ignores: ["node_modules/", "dist/", ".venv/", ".understudy/", ".wrangler/", "gpu-worker/"] },
+  tseslint.configs.strictTypeChecked,
+  tseslint.configs.stylisticTypeChecked,
+  {
+    languageOptions: {
+      parserOptions: {
+        project: ["tsconfig.json", "tsconfig.test.json", "tsconfig.node.json"],
+        tsconfigRootDir: import.meta.dirname,
+      },
+    },
+    rules: {
+      eqeqeq: "error",
+      "max-lines": ["error", { max: 300 }],
+      "@typescript-eslint/no-explicit-any": "error",
+      "@typescript-eslint/no-floating-promises": "error",
+      "@typescript-eslint/consistent-type-imports": ["error", { fixStyle: "separate-type-imports" }],
+      "@typescript-eslint/no-confusing-void-expression": ["error", { ignoreArrowShorthand: true }],
+      "@typescript-eslint/restrict-template-expressions": ["error", { allowNumber: true }],
+      // A zod schema and its type share a name.
+      "@typescript-eslint/no-redeclare": "off",
+    },
+  },
+  {
+    files: ["src/**/*.ts"],
+    rules: { "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }] },
+  },
+  ...Object.entries(MAY_IMPORT).map(importDirection),
+  {
+    files: ["test/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-non-null-assertion": "off",
+      "@typescript-eslint/no-unsafe-assignment": "off",
+      "@typescript-eslint/no-unsafe-member-access": "off",
+      "@typescript-eslint/no-unsafe-argument": "off",
+      "@typescript-eslint/require-await": "off",
+    },
+  },
+  { files: ["**/*.js", "**/*.mjs"], extends: [tseslint.configs.disableTypeChecked] },
+);
