@@ -183,6 +183,8 @@ export const comparisons = sqliteTable(
     metric: text("metric").notNull(),
     /** Null where too few items are graded in both. */
     p: real("p"),
+    /** Standard deviation of the items' differences, points: what a detectable difference is made of. */
+    sd: real("sd"),
     n: integer("n").notNull(),
   },
   (table) => [primaryKey({ columns: [table.a, table.b, table.metric] })],
