@@ -1,0 +1,22 @@
+// An evaluation's figures: the mean over items with its 95% interval, x100.
+import type { EvaluationMetrics } from "../wire/evaluations.ts";
+import { bootstrap, wilson } from "./interval.ts";
+import { itemValues } from "./items.ts";
+import type { GradedRecord, ItemValues } from "./items.ts";
+
+/** Seed of every bootstrap: an evaluation's interval is a function of its records alone. */
+const BOOTSTRAP_SEED = 95;
+
+function interval({ values, binary }: ItemValues, resamples: number): EvaluationMetrics["exact_match"] {
+  const all = [...values.values()];
+  if (all.length === 0) return null;
+  if (!binary) return bootstrap(all, { resamples, seed: BOOTSTRAP_SEED });
+  const share = wilson(all.filter((value) => value === 100).length, all.length);
+  return { mean: 100 * share.mean, low: 100 * share.low, high: 100 * share.high, n: share.n };
+}
+
+/** Wilson for 0/1 with one seed, else seeded bootstrap over items; null where nothing is graded. */
+export const summarize = (records: readonly GradedRecord[], options: { resamples: number }): EvaluationMetrics => ({
+  exact_match: interval(itemValues(records, "exact_match"), options.resamples),
+  rouge_l: interval(itemValues(records, "rouge_l"), options.resamples),
+});
