@@ -4,10 +4,16 @@ import type { PoolApi } from "./pool/api.ts";
 /** The pool's stub: its methods over RPC, and `fetch` for the workers' sockets. */
 export type PoolStub = PoolApi & { fetch(request: Request): Promise<Response> };
 
+/** The namespace of the pools, whose stubs have the pool's methods. */
+export interface PoolNamespace {
+  idFromName(name: string): DurableObjectId;
+  get(id: DurableObjectId): PoolStub & DurableObjectStub;
+}
+
 export interface Env {
   DB: D1Database;
   BLOBS: R2Bucket;
-  POOL: DurableObjectNamespace;
+  POOL: PoolNamespace;
   ASSETS: Fetcher;
   /** Creates projects, their first admin key and shared worker keys: `wrangler secret put OPERATOR_SECRET`. */
   OPERATOR_SECRET: string;

@@ -1,0 +1,38 @@
+// What a service is given with each request: bindings, the record, the project's pool, and who asks.
+import type { Env, PoolStub } from "../env.ts";
+import type { Database } from "../store/database.ts";
+import type { Role } from "../wire/jobs.ts";
+
+export interface Project {
+  id: string;
+  name: string;
+  /** Name of the Durable Object that the project lives on. */
+  pool: string;
+  retentionDays: number | null;
+}
+
+export interface Context {
+  env: Env;
+  db: Database;
+  pool: PoolStub;
+  project: Project;
+  key: { id: string; role: Role };
+  requestId: string;
+  idempotencyKey: string | null;
+}
+
+/** Who asks: the operator's secret, or a key. A worker key that the operator made belongs to no project. */
+export type Caller =
+  | { kind: "operator" }
+  | { kind: "key"; key: { id: string; role: Role }; project: Project | null };
+
+/** Hono's environment. `ctx` is set wherever a key of a project is required. */
+export interface App {
+  Bindings: Env;
+  Variables: { ctx: Context; caller: Caller; requestId: string };
+}
+
+/** The pool that new projects are put on, and that shared worker keys connect to. */
+export const DEFAULT_POOL = "default";
+
+export const poolOf = (env: Env, name: string): PoolStub => env.POOL.get(env.POOL.idFromName(name));

@@ -1,0 +1,22 @@
+// R2: immutable blobs at keys that the server makes, `<project>/<owner>/<fence>/<sha256>`.
+export interface BlobPlace {
+  project: string;
+  owner: string;
+  fence: number;
+  sha256: string;
+}
+
+export const blobKey = (place: BlobPlace): string => `${place.project}/${place.owner}/${place.fence}/${place.sha256}`;
+
+/** Create-only put that R2 verifies; a blob already at the key has the same content, since the key names its digest.
+ * Throws what R2 throws where the content has another digest. */
+export async function putBlob(bucket: R2Bucket, key: string, body: ReadableStream | Uint8Array, sha256: string): Promise<void> {
+  await bucket.put(key, body, { sha256, onlyIf: { etagDoesNotMatch: "*" } });
+}
+
+/** The blob's bytes; throws if it is gone, which is our fault: a pointer only ever names a complete object. */
+export async function getBlob(bucket: R2Bucket, key: string, range?: R2Range): Promise<ReadableStream<Uint8Array>> {
+  const object = await bucket.get(key, range === undefined ? {} : { range });
+  if (object === null) throw new Error(`blob ${key} is gone`);
+  return object.body;
+}
