@@ -1,0 +1,82 @@
+// The edge on this machine: the bundle that wrangler builds, in workerd, with D1, R2 and the Durable Object on disk.
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import type { Readable } from "node:stream";
+import { Log, LogLevel, Miniflare } from "miniflare";
+import { ASSETS, BUNDLE } from "../build.ts";
+import { inRoot } from "../paths.ts";
+
+export interface EdgeOptions {
+  /** State on disk: D1, R2 and the Durable Objects, each in a folder of its own. */
+  folder: string;
+  /** 0 for any free one. */
+  port: number;
+  /** Secrets and vars of the Worker. */
+  bindings: Record<string, string>;
+  log: (line: string) => void;
+}
+
+const COMPATIBILITY_DATE = /^compatibility_date = "([0-9-]+)"$/m;
+
+function compatibilityDate(): string {
+  const date = COMPATIBILITY_DATE.exec(readFileSync(inRoot("wrangler.toml"), "utf8"))?.[1];
+  if (date === undefined) throw new Error("wrangler.toml has no compatibility_date");
+  return date;
+}
+
+function forward(stream: Readable, log: (line: string) => void): void {
+  stream.setEncoding("utf8").on("data", (text: string) => {
+    for (const line of text.split("\n")) if (line.trim() !== "") log(line);
+  });
+}
+
+/** Applies to D1 what is new under `migrations/`, once each, with the bookkeeping table that wrangler uses. */
+async function migrate(edge: Miniflare): Promise<void> {
+  const db = await edge.getD1Database("DB");
+  await db.exec(
+    "CREATE TABLE IF NOT EXISTS d1_migrations (id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT UNIQUE, applied_at TIMESTAMP DEFAULT CURRENT_TIMESTAMP NOT NULL)",
+  );
+  const { results } = await db.prepare("SELECT name FROM d1_migrations").all<{ name: string }>();
+  const applied = new Set(results.map(({ name }) => name));
+  const files = readdirSync(inRoot("migrations")).filter((name) => name.endsWith(".sql") && !applied.has(name));
+  for (const name of files.sort()) {
+    const statements = readFileSync(inRoot("migrations", name), "utf8").split("--> statement-breakpoint");
+    const book = db.prepare("INSERT INTO d1_migrations (name) VALUES (?)").bind(name);
+    await db.batch([...statements.map((sql) => db.prepare(sql)), book]);
+  }
+}
+
+/** Starts workerd and resolves once it answers. The caller disposes it. */
+export async function startEdge(options: EdgeOptions): Promise<{ edge: Miniflare; url: string }> {
+  const edge = new Miniflare({
+    name: "understudy",
+    host: "127.0.0.1",
+    port: options.port,
+    modules: true,
+    scriptPath: BUNDLE,
+    compatibilityDate: compatibilityDate(),
+    bindings: { FINGERPRINT_WAIT_MS: "", ...options.bindings },
+    d1Databases: { DB: "understudy" },
+    r2Buckets: { BLOBS: "understudy-blobs" },
+    durableObjects: { POOL: { className: "Pool", useSQLite: true } },
+    assets: { directory: ASSETS, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+    d1Persist: join(options.folder, "d1"),
+    r2Persist: join(options.folder, "r2"),
+    durableObjectsPersist: join(options.folder, "pool"),
+    cf: false,
+    telemetry: { enabled: false },
+    log: new Log(LogLevel.NONE),
+    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+      forward(stdout, options.log);
+      forward(stderr, options.log);
+    },
+  });
+  try {
+    const url = await edge.ready;
+    await migrate(edge);
+    return { edge, url: url.origin };
+  } catch (error) {
+    await edge.dispose();
+    throw error;
+  }
+}

@@ -1,0 +1,66 @@
+// Evaluations, their records, and the leaderboard over them.
+import type { z } from "zod";
+import type { CreateEvaluation as CreateEvaluationSchema, MetricName } from "../wire/evaluations.ts";
+import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
+import { ApiError } from "./errors.ts";
+import type { Http } from "./http.ts";
+import { every } from "./lists.ts";
+import type { PageOptions } from "./lists.ts";
+
+export type CreateEvaluation = z.input<typeof CreateEvaluationSchema>;
+
+export interface Board {
+  dataset: string;
+  split?: string;
+  template?: string;
+  limit?: number;
+  metric?: MetricName;
+}
+
+const POLL_MS = 500;
+
+export class Evaluations {
+  readonly #http: Http;
+
+  constructor(http: Http) {
+    this.#http = http;
+  }
+
+  /** Starts an evaluation and returns at once; `wait` follows it. */
+  create(body: CreateEvaluation): Promise<Evaluation> {
+    return this.#http.json(Evaluation, "/v1/evaluations", { method: "POST", body, wait: 0 });
+  }
+
+  get(id: string): Promise<Evaluation> {
+    return this.#http.json(Evaluation, `/v1/evaluations/${id}`);
+  }
+
+  /** The evaluation once it has completed and is graded; `seen` is told how far it is meanwhile. */
+  async wait(id: string, seen: (evaluation: Evaluation) => void = () => undefined): Promise<Evaluation> {
+    for (;;) {
+      const evaluation = await this.get(id);
+      seen(evaluation);
+      if (evaluation.status === "completed" && evaluation.metrics !== null) return evaluation;
+      if (evaluation.status === "failed" || evaluation.status === "cancelled") {
+        const { code, message } = evaluation.error ?? {
+          code: evaluation.status,
+          message: `${id} was ${evaluation.status}`,
+        };
+        throw new ApiError(422, code, message, null, null);
+      }
+      await new Promise((done) => setTimeout(done, POLL_MS));
+    }
+  }
+
+  list(options?: PageOptions) {
+    return every(this.#http, EvaluationList, "/v1/evaluations", options);
+  }
+
+  records(id: string, options?: PageOptions) {
+    return every(this.#http, RecordList, `/v1/evaluations/${id}/records`, options);
+  }
+
+  leaderboard(board: Board): Promise<Leaderboard> {
+    return this.#http.json(Leaderboard, "/v1/leaderboard", { query: { ...board } });
+  }
+}
