@@ -6,7 +6,7 @@ export interface ServerEvent {
 }
 
 /** Splits a stream into events as the HTML standard says: fields by line, an empty line ends one, comments are skipped. */
-export async function* parseEvents(body: ReadableStream<BufferSource>): AsyncGenerator<ServerEvent> {
+export async function* parseEvents(body: ReadableStream<Uint8Array<ArrayBuffer>>): AsyncGenerator<ServerEvent> {
   const reader = body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";
   let event: ServerEvent = { id: null, data: "" };

@@ -68,7 +68,7 @@ export class Runs {
   async *#connection(id: string, after: number): AsyncGenerator<RunEvent> {
     const headers = { accept: "text/event-stream", ...(after > 0 ? { "last-event-id": String(after) } : {}) };
     const response = await this.#http.send(`/v1/runs/${id}/events`, { headers });
-    const body: ReadableStream<BufferSource> | null = response.body;
+    const body: ReadableStream<Uint8Array<ArrayBuffer>> | null = response.body;
     if (body === null) return;
     for await (const event of parseEvents(body)) yield RunEvent.parse(JSON.parse(event.data));
   }

@@ -1,0 +1,31 @@
+// A program that lives until it is told to stop: Ctrl-C once stops cleanly, however often it comes.
+import { UserError } from "./hold.ts";
+
+interface Stoppable {
+  stop(): Promise<void>;
+}
+
+/** Tells a mistake of the user's in one line, anything else with its stack; exits 1. */
+export function fail(error: unknown): never {
+  console.error(error instanceof UserError ? error.message : error);
+  process.exit(1);
+}
+
+/** A port that is in use is the most likely mistake, and workerd's own words for it are not clear. */
+export function explain(error: unknown): unknown {
+  const text = String(error);
+  if (text.includes("EADDRINUSE") || /address.*in use/i.test(text)) {
+    return new UserError("that port is in use: choose another with --port (0 for any free one)");
+  }
+  return error;
+}
+
+export async function runUntilStopped(start: () => Promise<Stoppable>): Promise<void> {
+  const told = new Promise<void>((done) => {
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) process.on(signal, () => done());
+  });
+  const running = await start().catch((error: unknown) => fail(explain(error)));
+  await told;
+  await running.stop();
+  process.exit(0);
+}
