@@ -23,7 +23,7 @@ export interface Created<T> {
 }
 
 /** A job as the pool keeps it: what a client sees, less `result`, which the service makes of `request` and `output`. */
-export interface JobState extends Omit<Job, "result"> {
+export interface JobState extends Omit<Job, "result" | "note"> {
   project: string;
   /** The body that asked for it, as the service gave it. */
   request: unknown;

@@ -32,7 +32,7 @@ export function splitRef(dataset: StoredDataset, split: string, param: string): 
 }
 
 /** The first `limit` rows of a split (null: all), in the order of the upload; the whole blob is verified whatever the limit. */
-export async function readSplit(ctx: Context, ref: SplitRef, limit: number | null): Promise<Row[]> {
+export async function readSplit(ctx: Pick<Context, "env">, ref: SplitRef, limit: number | null): Promise<Row[]> {
   const { key, sha256 } = ref.blob;
   const body = await getBlob(ctx.env.BLOBS, key);
   const digest = new crypto.DigestStream("SHA-256");

@@ -8,7 +8,7 @@ import type { Job } from "../wire/jobs.ts";
 
 /** `rev` grows with each change of the thing: D1 keeps the newest. */
 export type OutboxEntry =
-  | { kind: "job"; project: string; rev: number; job: Omit<Job, "result" | "position" | "workers_available"> }
+  | { kind: "job"; project: string; rev: number; job: Omit<Job, "result" | "position" | "workers_available" | "note"> }
   | { kind: "run"; project: string; rev: number; run: Run }
   | { kind: "step"; project: string; rev: number; step: Step }
   | { kind: "checkpoint"; project: string; rev: number; checkpoint: Checkpoint }

@@ -124,7 +124,7 @@ export const jobs = sqliteTable(
     rev: integer("rev").notNull(),
     kind: text("kind").notNull(),
     status: text("status").notNull(),
-    body: text("body", { mode: "json" }).$type<Omit<Job, "result" | "position" | "workers_available">>().notNull(),
+    body: text("body", { mode: "json" }).$type<Omit<Job, "result" | "position" | "workers_available" | "note">>().notNull(),
     createdAt,
   },
   (table) => [index("jobs_list").on(table.project, table.createdAt)],
