@@ -1,0 +1,146 @@
+"""`python -m understudy_worker`: connect to a pool and work for it until told to leave."""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import secrets
+import signal
+import socket
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from understudy_worker.address import Address, parse_address
+
+if TYPE_CHECKING:
+    from understudy_worker.connection import Connection
+
+KEY_VARIABLE = "UNDERSTUDY_WORKER_KEY"
+NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
+EXIT_KEY = 3
+
+log = logging.getLogger("understudy")
+
+
+def parser() -> argparse.ArgumentParser:
+    result = argparse.ArgumentParser(
+        prog="understudy_worker",
+        description=f"A worker of understudy. The key is read from the environment variable {KEY_VARIABLE}.",
+    )
+    result.add_argument("--url", required=True, type=_address, help="the pool, such as http://127.0.0.1:8787")
+    result.add_argument(
+        "--models",
+        action="append",
+        default=[],
+        type=_named_path,
+        metavar="NAME=PATH",
+        help="a model of this machine: a folder with safetensors, or a .gguf file; may be repeated",
+    )
+    result.add_argument(
+        "--threads", type=_positive, default=None, help="CPU threads of one operation (default: all cores)"
+    )
+    result.add_argument("--slots", type=_positive, default=1, help="jobs at one time (default 1)")
+    result.add_argument(
+        "--name", type=_name, default=None, help="how the pool lists this worker (default: the host's name)"
+    )
+    result.add_argument(
+        "--cache-dir", type=Path, default=Path.home() / ".cache" / "understudy", help="converted and downloaded models"
+    )
+    return result
+
+
+def _address(text: str) -> Address:
+    try:
+        return parse_address(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from error
+
+
+def _positive(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 64:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 64, not {text!r}")
+    return int(text)
+
+
+def _name(text: str) -> str:
+    if not NAME.fullmatch(text):
+        raise argparse.ArgumentTypeError(f"expected 1 to 64 letters, digits, '.', '_' or '-', not {text!r}")
+    return text
+
+
+def _named_path(text: str) -> tuple[str, Path]:
+    name, separator, path = text.partition("=")
+    if not separator or not NAME.fullmatch(name):
+        raise argparse.ArgumentTypeError(f"expected NAME=PATH, not {text!r}")
+    place = Path(path).expanduser().resolve()
+    if not place.is_dir() and place.suffix != ".gguf":
+        raise argparse.ArgumentTypeError(f"{name}: {path} is neither a folder nor a .gguf file")
+    if not place.exists():
+        raise argparse.ArgumentTypeError(f"{name}: {path} does not exist")
+    return name, place
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parser().parse_args(argv)
+    key = os.environ.get(KEY_VARIABLE, "")
+    if not key:
+        parser().error(f"set {KEY_VARIABLE} to a key of the role worker")
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)
+    return serve(arguments, key)
+
+
+def serve(arguments: argparse.Namespace, key: str) -> int:
+    """Connect and work; the process's exit status."""
+    # torch takes seconds to import; bad arguments are answered before that.
+    from understudy_worker.backend import configure, fingerprint
+    from understudy_worker.blobs import Blobs
+    from understudy_worker.connection import Connection, Identity, KeyRefused
+    from understudy_worker.models import Models
+    from understudy_worker.runner import Runner
+    from understudy_worker.sources import Sources
+    from understudy_worker.wire import Capabilities
+
+    backend = configure(arguments.threads)
+    declared = dict(arguments.models)
+    blobs = Blobs(arguments.url, key=key)
+    models = Models(Sources(declared=declared, cache_dir=arguments.cache_dir, blobs=blobs), backend=backend)
+    runner = Runner(backend=backend, models=models, blobs=blobs, slots=arguments.slots)
+    identity = Identity(
+        worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",
+        boot=secrets.token_hex(16),
+        capabilities=Capabilities(
+            kinds=["prepare", "score", "compare", "generate", "train"],
+            models=sorted(declared),
+            device=str(backend.device),
+        ),
+        fingerprint=fingerprint(backend),
+        slots=arguments.slots,
+    )
+    connection = Connection(
+        arguments.url, key=key, identity=identity, accept=runner.accept, held_runs=runner.trainer.runs.held
+    )
+    log.info("worker %s on %s with %d thread(s)", identity.worker, backend.device, backend.threads)
+    try:
+        asyncio.run(_until_told(connection))
+    except KeyRefused as error:
+        log.error("%s: set %s to a valid key of the role worker", error, KEY_VARIABLE)
+        return EXIT_KEY
+    finally:
+        blobs.close()
+    return 0
+
+
+async def _until_told(connection: Connection) -> None:
+    loop = asyncio.get_running_loop()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, connection.leave)
+    await connection.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

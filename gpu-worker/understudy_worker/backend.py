@@ -1,0 +1,87 @@
+"""Which device computes, in which deterministic way, and the fingerprint within which bits repeat."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+from dataclasses import dataclass
+
+import torch
+
+from understudy_worker.wire import Fingerprint
+
+ATTENTION = "sdpa"
+# Padded tokens in one forward pass without gradients; bounds activations, not results.
+FORWARD_TOKENS = {"cpu": 4096, "cuda": 32768}
+
+
+@dataclass(frozen=True)
+class Backend:
+    """The device that this process computes on."""
+
+    device: torch.device
+    threads: int
+
+    @property
+    def forward_tokens(self) -> int:
+        return FORWARD_TOKENS[self.device.type]
+
+    def memory_bytes(self) -> int:
+        """Memory of the device in bytes."""
+        if self.device.type == "cuda":
+            return int(torch.cuda.get_device_properties(self.device).total_memory)
+        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+
+    def pin_threads(self) -> None:
+        """Fix the thread count of the calling thread: OpenMP keeps it for each thread by itself."""
+        torch.set_num_threads(self.threads)
+
+
+def configure(threads: int | None = None) -> Backend:
+    """Set up torch once a process: CUDA when there is one, deterministic kernels, full fp32, fixed threads."""
+    # cuBLAS repeats its bits only with a fixed workspace; it is read when CUDA starts.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    # Filling every new tensor is a debugging aid that costs time; nothing here reads uninitialised memory.
+    setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)  # noqa: B010 - typed nowhere
+    torch.set_float32_matmul_precision("highest")
+    torch.backends.cudnn.benchmark = False
+    device = torch.device("cuda", 0) if torch.cuda.is_available() else torch.device("cpu")
+    backend = Backend(device=device, threads=threads or torch.get_num_threads())
+    backend.pin_threads()
+    return backend
+
+
+def _math(device: torch.device) -> str:
+    if device.type == "cuda":
+        return f"cuda {torch.version.cuda}, cudnn {torch.backends.cudnn.version()}"
+    lines = torch.__config__.show().splitlines()
+    return "; ".join(line.strip(" -") for line in lines if "oneAPI" in line or "MKL-DNN" in line) or "unknown"
+
+
+def _device_name(device: torch.device) -> str:
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    try:
+        with open("/proc/cpuinfo", encoding="utf-8") as file:
+            models = [line.split(":", 1)[1].strip() for line in file if line.startswith("model name")]
+    except OSError:
+        models = []
+    return models[0] if models else "cpu"
+
+
+def fingerprint(backend: Backend) -> Fingerprint:
+    """All that bit-exactness holds within; two workers with the same digest repeat each other's bits."""
+    parts = {
+        "torch": torch.__version__,
+        "device": _device_name(backend.device),
+        "cpu_capability": torch.backends.cpu.get_cpu_capability(),
+        "math": _math(backend.device),
+        "threads": backend.threads,
+        "world_size": 1,
+        "attention": ATTENTION,
+        "compile": "eager",
+    }
+    digest = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+    return Fingerprint.model_validate_json(json.dumps({**parts, "digest": digest}))
