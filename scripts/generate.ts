@@ -9,7 +9,7 @@ import { ROOT, command, inRoot } from "./paths.ts";
 interface Generated {
   name: string;
   /** Writes it, or with `check` says whether it is in step. */
-  make(check: boolean): boolean | Promise<boolean>;
+  make: (check: boolean) => boolean | Promise<boolean>;
 }
 
 const node = (script: string, check: boolean): boolean =>

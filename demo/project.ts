@@ -1,0 +1,42 @@
+// A project of its own for each demo, so that every one begins from nothing, and how to look around in it afterwards.
+import { join } from "node:path";
+import { STATE } from "../scripts/paths.ts";
+import { writeEnv } from "../scripts/stack/credentials.ts";
+import type { Stack } from "../scripts/stack/stack.ts";
+import { bold, say } from "./terminal.ts";
+
+/** Where `npm start` serves, unless it is told otherwise. */
+const START_URL = "http://127.0.0.1:8787";
+
+export interface DemoProject {
+  name: string;
+  key: string;
+}
+
+export async function createProject(stack: Stack): Promise<DemoProject> {
+  const name = `demo-${new Date().toISOString().slice(0, 19).replaceAll(/[-:]/g, "")}`;
+  const { admin_key: key } = await stack.client(stack.secrets.operator).createProject({ name });
+  if (key === null) throw new Error(`project ${name} was made without a key`);
+  writeEnv(join(STATE, "demo.env"), START_URL, key);
+  return { name, key };
+}
+
+export function explore({ name }: DemoProject): void {
+  say(`
+${bold("Explore further")}
+    All of this is kept in the project ${name}. In one terminal:
+
+      npm start
+
+    and in another:
+
+      set -a; . .understudy/demo.env; set +a
+      curl -s "$UNDERSTUDY_BASE_URL/v1/leaderboard?dataset=short-answers&split=test" \\
+        -H "Authorization: Bearer $UNDERSTUDY_API_KEY"
+      curl -s $UNDERSTUDY_BASE_URL/v1/scores -H "Authorization: Bearer $UNDERSTUDY_API_KEY" \\
+        -H "content-type: application/json" -d '{"teacher": "teacher", "student": "student-before",
+          "prompt": "Name a fruit.", "responses": ["apple", "a brick"]}'
+
+    The reference of every endpoint: ${START_URL}/docs
+`);
+}
