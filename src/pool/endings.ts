@@ -1,0 +1,184 @@
+// How jobs, runs and evaluations end, and what becomes of a job whose lease is over.
+import type { Failure, Status } from "../wire/common.ts";
+import type { BlobRef } from "../wire/blobs.ts";
+import type { Output } from "../wire/payloads.ts";
+import { poisoned } from "./poison.ts";
+import { ended, recordEvaluation, recordEvent, recordJob, recordModel, recordRun, refreshRun } from "./record.ts";
+import type { JobRow } from "./tables/jobs.ts";
+import type { RunRow } from "./tables/runs.ts";
+import type { Turn } from "./turn.ts";
+
+export const ownerOf = (job: JobRow): string => job.run ?? job.id;
+
+/** Ends the job's lease, if it has one. `keep`: its holder goes on under the same fence. */
+export function endLease(turn: Turn, job: JobRow, keep: boolean): void {
+  const { leases, fences, due } = turn.tables;
+  const lease = leases.of(job.id);
+  if (lease === null) return;
+  leases.remove("job = ?", job.id);
+  due.clear("lease", job.id);
+  if (!keep) fences.release(lease.owner);
+  turn.dispatch = true;
+}
+
+/** Ends the lease against the worker's will, and tells it. */
+export function revokeLease(turn: Turn, job: JobRow): void {
+  const lease = turn.tables.leases.of(job.id);
+  if (lease === null) return;
+  turn.send(lease.boot, { type: "cancel", job: job.id, fence: lease.fence });
+  endLease(turn, job, false);
+}
+
+interface Ending {
+  status: Extract<Status, "completed" | "failed" | "cancelled">;
+  error: Failure | null;
+  output?: Output | null;
+  artifact?: BlobRef | null;
+}
+
+/** The job's one terminal state. */
+function endJob(turn: Turn, job: JobRow, ending: Ending): void {
+  const { jobs, bodies, fences, refusals, due } = turn.tables;
+  revokeLease(turn, job);
+  if (job.run === null) fences.release(job.id);
+  jobs.update(job.id, { status: ending.status, error: ending.error, phase: null });
+  bodies.patch({ output: ending.output ?? null, artifact: ending.artifact ?? null }, "job = ?", job.id);
+  refusals.remove("job = ?", job.id);
+  due.clear("wake", job.id);
+  if (job.kind === "prepare" && ending.error !== null && job.subject !== null) {
+    recordModel(turn, job.project, job.subject, { error: ending.error });
+  }
+  recordJob(turn, job.id);
+}
+
+export function completeJob(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
+  endJob(turn, job, { status: "completed", error: null, output, artifact });
+  if (output?.kind === "prepare" && job.subject !== null) {
+    recordModel(turn, job.project, job.subject, { facts: output.facts });
+  }
+  if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "completed", null);
+}
+
+/** A failed job takes its run or its evaluation with it. */
+export function failJob(turn: Turn, job: JobRow, error: Failure): void {
+  endJob(turn, job, { status: "failed", error });
+  if (job.run !== null) endRun(turn, job.run, "failed", error);
+  if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "failed", error);
+}
+
+/** A cancelled training job leaves its run ready for others; a cancelled evaluation job ends its evaluation. */
+export function cancelJob(turn: Turn, job: JobRow): void {
+  endJob(turn, job, { status: "cancelled", error: CANCELLED });
+  if (job.run !== null) retarget(turn, job.run);
+  if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "cancelled", null);
+}
+
+const CANCELLED: Failure = { code: "cancelled", message: "cancelled on request", retryable: true };
+
+function retarget(turn: Turn, id: string): void {
+  const run = turn.tables.runs.get(id);
+  if (run === null) return;
+  const targets = turn.tables.jobs.activeOfRun(id).map((job) => job.target ?? 0);
+  turn.tables.runs.update(id, { target: Math.max(run.head, ...targets) });
+  refreshRun(turn, id);
+}
+
+export function endRun(
+  turn: Turn,
+  id: string,
+  status: "completed" | "failed" | "cancelled",
+  error: Failure | null,
+): void {
+  const { runs, jobs, fences } = turn.tables;
+  const run = runs.get(id);
+  if (run === null || ended(run)) return;
+  runs.update(id, { status, error, waiting_since: null });
+  recordEvent(turn, id, { type: "status", data: { status, head: run.head, error } });
+  for (const job of jobs.activeOfRun(id)) {
+    if (status === "cancelled") endJob(turn, job, { status, error: CANCELLED });
+    else if (status === "failed") endJob(turn, job, { status, error });
+  }
+  fences.release(id);
+  recordRun(turn, id);
+}
+
+export function endEvaluation(
+  turn: Turn,
+  id: string,
+  status: "completed" | "failed" | "cancelled",
+  error: Failure | null,
+): void {
+  const { evaluations, batches } = turn.tables;
+  const row = evaluations.get(id);
+  if (row === null) return;
+  const body = { ...row.body, status, error };
+  evaluations.patch({ body }, "id = ?", id);
+  if (status === "completed") batches.remove("evaluation = ?", id);
+  recordEvaluation(turn, { ...row, body });
+}
+
+/** Completes what the run has reached, after a step, a checkpoint or a result. A job in a live lease completes with it. */
+export function settleRun(turn: Turn, id: string): void {
+  const { runs, jobs, leases } = turn.tables;
+  const run = runs.get(id);
+  if (run === null || ended(run)) return;
+  for (const job of jobs.activeOfRun(id)) {
+    if (leases.of(job.id) !== null || !reached(turn, run, job)) continue;
+    completeJob(turn, job, { kind: "train", head: job.target ?? run.head, state_sha256: run.state_sha256 }, null);
+  }
+  const finished = run.state_sha256 !== null && run.head === run.spec.optimizer.total_steps;
+  if (finished && jobs.activeOfRun(id).length === 0) endRun(turn, id, "completed", null);
+  else refreshRun(turn, id);
+}
+
+/** Whether nothing is missing any more: the steps, the checkpoint asked for, and at the run's end its digest. */
+export function reached(turn: Turn, run: RunRow, job: JobRow): boolean {
+  const target = job.target ?? 0;
+  if (run.head < target) return false;
+  const last = target === run.spec.optimizer.total_steps;
+  if (last && run.state_sha256 === null) return false;
+  return !(job.checkpoint || last) || turn.tables.states.checkpointAt(run.id, target) !== null;
+}
+
+/** The lease is over and the job is not: back to the queue, or given up. */
+export interface Setback {
+  detail: string;
+  /** Whether the worker fell silent or hung: a closed socket and a drain are not deaths. */
+  death: boolean;
+  /** Pause before the next lease, ms. */
+  waitMs: number;
+}
+
+export function setBack(turn: Turn, job: JobRow, setback: Setback): void {
+  endLease(turn, job, false);
+  turn.tables.jobs.update(job.id, {
+    status: "queued",
+    deaths: job.deaths + (setback.death ? 1 : 0),
+    last_error: setback.detail.slice(0, 1000),
+    phase: null,
+  });
+  requeue(turn, job.id, setback.waitMs);
+}
+
+/** A span is over, the job goes on: to the back of the queue, so that others get their turn. */
+export function carryOn(turn: Turn, job: JobRow): void {
+  endLease(turn, job, true);
+  turn.tables.jobs.update(job.id, { ready: turn.tables.counters.next("ready"), ready_at: turn.now });
+  requeue(turn, job.id, 0);
+}
+
+function requeue(turn: Turn, id: string, waitMs: number): void {
+  const { jobs, due } = turn.tables;
+  const job = jobs.get(id);
+  if (job === null) return;
+  if (job.run !== null) settleRun(turn, job.run);
+  if (jobs.get(id)?.status === "completed") return;
+  const failure = poisoned(job);
+  if (failure !== null) return failJob(turn, job, failure);
+  if (waitMs > 0) {
+    jobs.update(id, { not_before: turn.now + waitMs });
+    due.set("wake", id, turn.now + waitMs);
+  }
+  turn.dispatch = true;
+  recordJob(turn, id);
+}

@@ -1,0 +1,100 @@
+// The queue and the workers as the scheduler sees them, read from the tables.
+import type { Candidate, Seat } from "./schedule.ts";
+import { trainSpan, median } from "./span.ts";
+import type { TrainSpan } from "./span.ts";
+import type { JobRow } from "./tables/jobs.ts";
+import type { RunRow } from "./tables/runs.ts";
+import type { WorkerRow } from "./tables/workers.ts";
+import type { Turn } from "./turn.ts";
+
+export function seatOf(turn: Turn, worker: WorkerRow): Seat {
+  const leased = turn.tables.leases.count("boot = ?", worker.boot);
+  return {
+    boot: worker.boot,
+    project: worker.project,
+    kinds: worker.capabilities.kinds,
+    models: worker.capabilities.models,
+    fingerprint: worker.fingerprint.digest,
+    free: Math.max(0, worker.slots - leased),
+    loaded: worker.loaded,
+    runs: worker.runs,
+  };
+}
+
+export function candidateOf(turn: Turn, job: JobRow): Candidate {
+  const run = job.run === null ? null : turn.tables.runs.get(job.run);
+  const shutouts = run === null ? [] : turn.tables.shutouts.of(run.id).map((row) => row.boot);
+  return {
+    job: job.id,
+    project: job.project,
+    kind: job.kind,
+    localModels: job.local_models,
+    models: job.models,
+    cost: leaseCost(turn, job, run),
+    readyAt: job.ready_at,
+    banned: [...turn.tables.refusals.of(job.id), ...shutouts],
+    run:
+      run === null
+        ? null
+        : {
+            id: run.id,
+            lineage: run.lineage,
+            head: run.head,
+            headHash: run.head_hash,
+            fingerprint: run.fingerprint,
+            holder: turn.tables.fences.get(run.id).holder,
+            waitingSince: run.waiting_since,
+          },
+  };
+}
+
+/** Expected tokens of one lease: a span of steps, a span of batches, or the whole job. */
+function leaseCost(turn: Turn, job: JobRow, run: RunRow | null): number {
+  if (run !== null) {
+    const { from, to } = spanOf(turn, job, run, true);
+    const tokens = median(turn.tables.steps.recent(run.id).map((step) => step.metrics.tokens));
+    return Math.max(1, to - from + 1) * (tokens ?? run.spec.batch_size * run.spec.max_length);
+  }
+  if (job.evaluation !== null) return job.cost / Math.max(1, turn.tables.batches.count("evaluation = ?", job.evaluation));
+  return job.cost;
+}
+
+/** The steps that a lease of the job would hold now. */
+export function spanOf(turn: Turn, job: JobRow, run: RunRow, kept: boolean): TrainSpan {
+  const { states } = turn.tables;
+  return trainSpan({
+    head: run.head,
+    totalSteps: run.spec.optimizer.total_steps,
+    target: job.target ?? run.head,
+    checkpoint: job.checkpoint,
+    checkpointEvery: run.spec.checkpoint_every,
+    stored: new Set(states.checkpoints(run.id).map((row) => row.step)),
+    resume: states.resumes(run.id)[0]?.step ?? 0,
+    medianSeconds: stepSeconds(turn, run.id),
+    kept,
+  });
+}
+
+/** Median seconds of the run's last steps; null before the first. */
+export function stepSeconds(turn: Turn, run: string): number | null {
+  return median(turn.tables.steps.recent(run).map((step) => step.metrics.seconds));
+}
+
+/** Jobs that may be leased now: for a run without a live lease, the one that ends soonest. */
+export function waitingJobs(turn: Turn, jobs: readonly JobRow[]): JobRow[] {
+  const { leases } = turn.tables;
+  const runs = new Set<string>();
+  const first = new Map<string, JobRow>();
+  for (const job of jobs) {
+    if (job.run === null) continue;
+    const best = first.get(job.run);
+    if (best === undefined || (job.target ?? 0) < (best.target ?? 0)) first.set(job.run, job);
+  }
+  return jobs.filter((job) => {
+    if (job.not_before > turn.now) return false;
+    if (job.run === null) return true;
+    if (runs.has(job.run) || first.get(job.run)?.id !== job.id || leases.ofOwner(job.run) !== null) return false;
+    runs.add(job.run);
+    return true;
+  });
+}

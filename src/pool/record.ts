@@ -1,0 +1,112 @@
+// What is written down about each change: the outbox to D1, a run's events, usage.
+import type { OutboxEntry, UsageMeter } from "../store/outbox.ts";
+import type { RunEvent } from "../wire/runs.ts";
+import type { EvaluationRow } from "./tables/evaluations.ts";
+import type { RunRow, StateRow, StepRow } from "./tables/runs.ts";
+import type { Turn } from "./turn.ts";
+import { iso } from "./turn.ts";
+import { checkpointView, jobRecord, runView, stepView } from "./views.ts";
+
+/** Kinds whose newest entry holds all that the older ones said. */
+const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "evaluation", "usage"]);
+
+function post(turn: Turn, topic: string, make: (rev: number) => OutboxEntry): void {
+  const { outbox, counters, due } = turn.tables;
+  const seq = counters.next("rev");
+  const entry = make(seq);
+  let waits = { attempts: 0, next_at: turn.now };
+  if (ABSOLUTE.has(entry.kind)) {
+    // A newer one takes the older one's place, and its wait where that one failed.
+    const older = outbox.one("topic = ? AND kind = ? ORDER BY seq DESC", topic, entry.kind);
+    if (older !== null) {
+      waits = { attempts: older.attempts, next_at: older.next_at };
+      outbox.remove("seq = ?", older.seq);
+    }
+  }
+  outbox.insert({ seq, topic, kind: entry.kind, entry, ...waits, error: null });
+  due.soonest("outbox", "", waits.next_at);
+}
+
+export function recordJob(turn: Turn, id: string): void {
+  turn.changed.add(id);
+  const job = turn.tables.jobs.get(id);
+  if (job === null) return;
+  post(turn, id, (rev) => ({ kind: "job", project: job.project, rev, job: jobRecord(job) }));
+}
+
+export function recordRun(turn: Turn, id: string): void {
+  turn.changed.add(id);
+  const run = turn.tables.runs.get(id);
+  if (run === null) return;
+  post(turn, id, (rev) => ({ kind: "run", project: run.project, rev, run: runView(turn, run) }));
+}
+
+export function recordStep(turn: Turn, project: string, row: StepRow): void {
+  post(turn, row.run, (rev) => ({ kind: "step", project, rev, step: stepView(row) }));
+}
+
+export function recordCheckpoint(turn: Turn, project: string, row: StateRow): void {
+  post(turn, row.run, (rev) => ({ kind: "checkpoint", project, rev, checkpoint: checkpointView(row) }));
+}
+
+type ModelOutcome = Extract<OutboxEntry, { kind: "model" }>["outcome"];
+
+export function recordModel(turn: Turn, project: string, model: string, outcome: ModelOutcome): void {
+  post(turn, model, () => ({ kind: "model", project, model, outcome }));
+}
+
+export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "items" }>): void {
+  post(turn, entry.evaluation, () => entry);
+}
+
+export function recordEvaluation(turn: Turn, row: EvaluationRow): void {
+  turn.changed.add(row.id);
+  post(turn, row.id, (rev) => ({ kind: "evaluation", project: row.project, rev, evaluation: row.body }));
+}
+
+export function recordDeleted(turn: Turn, project: string, resource: "run" | "evaluation", id: string): void {
+  turn.changed.add(id);
+  post(turn, id, () => ({ kind: "deleted", project, resource, id }));
+}
+
+export function recordUsage(turn: Turn, project: string, meter: UsageMeter, tokens: number): void {
+  if (tokens === 0) return;
+  const day = iso(turn.now).slice(0, 10);
+  const total = turn.tables.usage.add(project, day, meter, tokens);
+  post(turn, `${project} ${day} ${meter}`, (rev) => ({ kind: "usage", project, rev, day, meter, total }));
+}
+
+type EventOf<E> = E extends RunEvent ? Pick<E, "type" | "data"> : never;
+
+/** Appends to the run's event stream. */
+export function recordEvent(turn: Turn, run: string, event: EventOf<RunEvent>): void {
+  const { runs, events } = turn.tables;
+  const row = runs.get(run);
+  if (row === null) return;
+  const sequence = row.sequence + 1;
+  runs.update(run, { sequence });
+  events.insert({ run, sequence, event: { sequence, at: iso(turn.now), ...event } });
+  turn.changed.add(run);
+}
+
+/** The run's status as its jobs imply it, and an event where it changed. */
+export function refreshRun(turn: Turn, id: string): void {
+  const run = turn.tables.runs.get(id);
+  if (run === null) return;
+  const status = ended(run) ? run.status : impliedStatus(turn, id);
+  if (status !== run.status) {
+    turn.tables.runs.update(id, { status });
+    recordEvent(turn, id, { type: "status", data: { status, head: run.head, error: run.error } });
+  }
+  recordRun(turn, id);
+}
+
+export function ended(run: RunRow): boolean {
+  return run.status === "completed" || run.status === "failed" || run.status === "cancelled";
+}
+
+function impliedStatus(turn: Turn, run: string): RunRow["status"] {
+  const active = turn.tables.jobs.activeOfRun(run);
+  if (active.length === 0) return "ready";
+  return active.some((job) => job.attempts > 0) ? "running" : "queued";
+}
