@@ -1,0 +1,99 @@
+// kill -9 of the worker in the middle of work: another one goes on, and nothing tells the result from an undisturbed one.
+import type { ChildProcess } from "node:child_process";
+import { afterAll, beforeAll, expect, test } from "vitest";
+import { exited } from "../../scripts/stack/worker.ts";
+import type { Run } from "../../src/wire/runs.ts";
+import { collect, dataset, startHarness } from "./harness.ts";
+import type { Harness } from "./harness.ts";
+
+const STEPS = 150;
+let harness: Harness;
+let worker: ChildProcess;
+
+beforeAll(async () => {
+  harness = await startHarness();
+  worker = harness.startWorker();
+  await harness.client.createModel({ name: "tiny", source: { type: "local", name: "tiny" } });
+  await harness.client.uploadDataset("words", dataset(48, 400));
+  await harness.client.modelReady("tiny");
+});
+afterAll(() => harness.stop());
+
+async function killWorker(): Promise<void> {
+  worker.kill("SIGKILL");
+  await exited(worker);
+  worker = harness.startWorker();
+}
+
+function createRun(name: string): Promise<Run> {
+  return harness.client.runs.create({
+    name,
+    teacher: "tiny",
+    student: { prune: { model: "tiny", keep_layers: 2 } },
+    dataset: "words",
+    objective: { type: "dpkd" },
+    optimizer: { learning_rate: 2e-3, total_steps: STEPS },
+    batch_size: 6,
+  });
+}
+
+/** Takes all steps; kills the worker once after each of the steps `at`. */
+async function train(name: string, at: number[]): Promise<Run> {
+  const { client } = harness;
+  const { id } = await createRun(name);
+  const job = await client.runs.takeSteps(id, { to: STEPS });
+  const waiting = [...at];
+  for await (const event of client.runs.events(id)) {
+    if (event.type !== "step" || event.data.step < (waiting[0] ?? Infinity)) continue;
+    waiting.shift();
+    await killWorker();
+  }
+  expect(waiting).toEqual([]);
+  await client.waitJob(job.id);
+  return client.runs.get(id);
+}
+
+test("a run ends with the same weights, optimizer and hashes", async () => {
+  const { client } = harness;
+  const undisturbed = await train("undisturbed", []);
+  const disturbed = await train("disturbed", [20, 90]);
+  expect(disturbed.fence).toBeGreaterThan(undisturbed.fence);
+  expect(disturbed).toMatchObject({
+    status: "completed",
+    head: STEPS,
+    lineage: 0,
+    lineage_breaks: [],
+    state_sha256: undisturbed.state_sha256,
+  });
+  const hashes = async (run: Run) =>
+    (await collect(client.runs.steps(run.id))).map(({ step, metrics }) => [step, metrics.loss]);
+  expect(await hashes(disturbed)).toEqual(await hashes(undisturbed));
+}, 240_000);
+
+test("an evaluation ends with the same records", async () => {
+  const { client } = harness;
+  const body = { model: "tiny", dataset: "words", generation: { max_new_tokens: 24, temperature: 1, seeds: [1] } };
+  const disturbed = await client.evaluations.create(body);
+  for (;;) {
+    const { done, n } = await client.evaluations.get(disturbed.id);
+    expect(done).toBeLessThan(n);
+    if (done > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await killWorker();
+  await client.evaluations.wait(disturbed.id);
+  const undisturbed = await client.evaluations.create({ ...body, repeat: true });
+  expect(undisturbed.id).not.toBe(disturbed.id);
+  await client.evaluations.wait(undisturbed.id);
+  const records = async (id: string) =>
+    (await collect(client.evaluations.records(id))).map(({ item, seed, response, finish_reason, metrics }) => ({
+      item,
+      seed,
+      response,
+      finish_reason,
+      metrics,
+    }));
+  const [killed, whole] = [await records(disturbed.id), await records(undisturbed.id)];
+  expect(killed).toHaveLength(400);
+  expect(killed).toEqual(whole);
+}, 180_000);
