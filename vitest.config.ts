@@ -36,6 +36,8 @@ export default defineConfig({
           include: ["test/**/*.node.test.ts", "scripts/**/*.node.test.ts"],
           testTimeout: 30_000,
           hookTimeout: 120_000,
+          // Each end-to-end file runs a stack of its own, and measures nothing useful beside another.
+          fileParallelism: false,
         },
       },
     ],
