@@ -1,6 +1,6 @@
 // What happens at a time, the state of the round-robin, and counters.
 import { z } from "zod";
-import { Table, time } from "./table.ts";
+import { Table, flag, time } from "./table.ts";
 
 const DueRow = z.object({
   /** lease: a lease ends. hold: a disconnected boot's fences end. wake: a waiting job may be placed.
@@ -11,7 +11,8 @@ const DueRow = z.object({
 });
 export type DueRow = z.output<typeof DueRow>;
 
-const RoundRow = z.object({ project: z.string(), deficit: z.number() });
+/** `last`: the project that was served last. */
+const RoundRow = z.object({ project: z.string(), deficit: z.number(), last: flag });
 const CounterRow = z.object({ name: z.string(), value: z.int() });
 
 export class Due extends Table<typeof DueRow> {

@@ -1,7 +1,7 @@
 // Changes on their way to D1, in order within a topic; and what was used, by day.
 import { z } from "zod";
 import type { OutboxEntry } from "../../store/outbox.ts";
-import { Table, json, time } from "./table.ts";
+import { Table, flag, json, time } from "./table.ts";
 
 const OutboxRow = z.object({
   /** Also the entry's `rev`: it only grows. */
@@ -19,7 +19,7 @@ export type OutboxRow = z.output<typeof OutboxRow>;
 
 const UsageRow = z.object({ project: z.string(), day: z.string(), meter: z.string(), total: z.int() });
 const PointerRow = z.object({ key: z.string(), owner: z.string() });
-const GarbageRow = z.object({ name: z.string(), prefix: z.int() });
+const GarbageRow = z.object({ name: z.string(), prefix: flag });
 
 export class Outbox extends Table<typeof OutboxRow> {
   constructor(sql: SqlStorage) {

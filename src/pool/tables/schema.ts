@@ -65,6 +65,7 @@ export const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS usage (
      project TEXT NOT NULL, day TEXT NOT NULL, meter TEXT NOT NULL, total INTEGER NOT NULL,
      PRIMARY KEY (project, day, meter)) WITHOUT ROWID`,
-  `CREATE TABLE IF NOT EXISTS round (project TEXT PRIMARY KEY, deficit REAL NOT NULL)`,
+  `CREATE TABLE IF NOT EXISTS round (
+     project TEXT PRIMARY KEY, deficit REAL NOT NULL, last INTEGER NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL)`,
 ];

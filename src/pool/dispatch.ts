@@ -1,0 +1,166 @@
+// A scheduling pass: reads the queue and the workers, asks the policy, and leases in the same transaction.
+import { LEASE_MS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
+import type { Lease } from "../wire/pool.ts";
+import type { Payload, TrainPayload } from "../wire/payloads.ts";
+import { ownerOf } from "./endings.ts";
+import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
+import { openLineage } from "./lineage.ts";
+import { candidateOf, seatOf, spanOf, stepSeconds, waitingJobs } from "./queue.ts";
+import { recordJob, refreshRun } from "./record.ts";
+import { ownSeats, schedule } from "./schedule.ts";
+import type { Candidate, Grant, Round, Seat } from "./schedule.ts";
+import { batchSpan } from "./span.ts";
+import type { TrainSpan } from "./span.ts";
+import type { JobRow } from "./tables/jobs.ts";
+import type { RunRow } from "./tables/runs.ts";
+import type { WorkerRow } from "./tables/workers.ts";
+import type { Turn } from "./turn.ts";
+
+/** Models that a worker is thought to hold: its memory has room for few. */
+const LOADED_MODELS = 4;
+
+export function dispatch(turn: Turn): void {
+  const { jobs, workers, due } = turn.tables;
+  const seats = workers
+    .connected()
+    .filter((worker) => !worker.draining)
+    .map((worker) => seatOf(turn, worker));
+  const free = seats.some((seat) => seat.free > 0);
+  // Without a free worker only the runs matter: how long each has been without one of its fingerprint.
+  const waiting = waitingJobs(turn, free ? jobs.waiting() : jobs.waitingRuns());
+  const queue = waiting.map((job) => markWaiting(turn, candidateOf(turn, job), seats));
+  const clock = { now: turn.now, fingerprintWaitMs: turn.fingerprintWaitMs };
+  const { grants, round, wakeAt } = schedule(queue, seats, loadRound(turn), clock);
+  for (const grant of grants) lease(turn, grant);
+  if (grants.length > 0) saveRound(turn, round);
+  if (wakeAt === null) due.clear("wake", "");
+  else due.set("wake", "", wakeAt);
+}
+
+/** Notes since when a run has been without a worker of its own fingerprint. */
+function markWaiting(turn: Turn, candidate: Candidate, seats: readonly Seat[]): Candidate {
+  const { run } = candidate;
+  if (run === null || run.fingerprint === null) return candidate;
+  const waitingSince = ownSeats(candidate, seats).length > 0 ? null : (run.waitingSince ?? turn.now);
+  if (waitingSince !== run.waitingSince) turn.tables.runs.update(run.id, { waiting_since: waitingSince });
+  return { ...candidate, run: { ...run, waitingSince } };
+}
+
+function loadRound(turn: Turn): Round {
+  const rows = turn.tables.round.all("true");
+  return {
+    deficits: Object.fromEntries(rows.map((row) => [row.project, row.deficit])),
+    turn: rows.find((row) => row.last)?.project ?? null,
+  };
+}
+
+function saveRound(turn: Turn, { deficits, turn: last }: Round): void {
+  const { round } = turn.tables;
+  round.remove("true");
+  for (const [project, deficit] of Object.entries(deficits)) round.insert({ project, deficit, last: project === last });
+}
+
+function lease(turn: Turn, grant: Grant): void {
+  const { jobs, runs, workers, fences } = turn.tables;
+  const job = jobs.get(grant.job);
+  const worker = workers.get(grant.boot);
+  if (job === null || worker === null) throw new Error(`granted ${grant.job} to ${grant.boot}, of which one is gone`);
+  const fingerprint = worker.fingerprint.digest;
+  const before = job.run === null ? null : runs.get(job.run);
+  if (before !== null) {
+    if (grant.newLineage) openLineage(turn, before, fingerprint);
+    else if (before.head === 0) runs.update(before.id, { fingerprint });
+  }
+  const run = job.run === null ? null : runs.get(job.run);
+  const { fence, kept } = fences.take(ownerOf(job), worker.boot);
+  const span = run === null ? null : spanOf(turn, job, run, kept);
+  const attempts = kept ? Math.max(1, job.attempts) : job.attempts + 1;
+  jobs.update(job.id, { status: "running", attempts, tries: job.tries + 1 });
+  openLease(turn, { job, worker, fence, attempt: attempts, span });
+  turn.send(worker.boot, leaseFrame(turn, { job, run, fence, attempt: attempts, span }));
+  remember(turn, worker, job);
+  recordJob(turn, job.id);
+  if (run !== null) refreshRun(turn, run.id);
+}
+
+function openLease(
+  turn: Turn,
+  held: { job: JobRow; worker: WorkerRow; fence: number; attempt: number; span: TrainSpan | null },
+): void {
+  const { leases, due } = turn.tables;
+  const { job, worker, fence, attempt, span } = held;
+  const clock = beginLease(turn.now, engineDeadlineMs(job.run === null ? null : stepSeconds(turn, job.run)));
+  leases.insert({
+    job: job.id,
+    owner: ownerOf(job),
+    boot: worker.boot,
+    fence,
+    attempt,
+    from: span?.from ?? 0,
+    to: span?.to ?? 0,
+    ...clock,
+  });
+  due.set("lease", job.id, leaseEndsAt(clock));
+}
+
+/** What a later job of the same models would find in memory. */
+function remember(turn: Turn, worker: WorkerRow, job: JobRow): void {
+  const loaded = [...worker.loaded.filter((model) => !job.models.includes(model)), ...job.models];
+  turn.tables.workers.update(worker.boot, { loaded: loaded.slice(-LOADED_MODELS) });
+}
+
+interface Leased {
+  job: JobRow;
+  run: RunRow | null;
+  fence: number;
+  attempt: number;
+  span: TrainSpan | null;
+}
+
+function leaseFrame(turn: Turn, leased: Leased): Lease {
+  const { job, run, fence, attempt, span } = leased;
+  return {
+    type: "lease",
+    job: job.id,
+    project: job.project,
+    attempt,
+    fence,
+    lineage: run?.lineage ?? null,
+    ttl_ms: LEASE_MS,
+    ...payloadOf(turn, job, run, span),
+  };
+}
+
+function payloadOf(turn: Turn, job: JobRow, run: RunRow | null, span: TrainSpan | null): Pick<Lease, "payload" | "artifact"> {
+  if (run !== null && span !== null) return { payload: trainPayload(turn, run, span), artifact: null };
+  if (job.evaluation !== null) return { payload: generatePayload(turn, job.evaluation), artifact: null };
+  const body = turn.tables.bodies.get(job.id);
+  return { payload: body.payload, artifact: body.payload_blob };
+}
+
+function trainPayload(turn: Turn, run: RunRow, span: TrainSpan): TrainPayload {
+  const { steps, states } = turn.tables;
+  const resume = states.resumes(run.id).find((row) => row.step < span.from)?.state ?? null;
+  const last = span.from - 1;
+  return {
+    kind: "train",
+    run: run.id,
+    spec: run.spec,
+    from: span.from,
+    to: span.to,
+    head_hash: last === 0 ? null : (steps.at(run.id, last)?.hash ?? null),
+    plan: run.plan,
+    rows: run.rows,
+    resume,
+    hashes: steps.hashes(run.id, resume?.step ?? 0, last),
+    checkpoint_at: span.checkpointAt,
+  };
+}
+
+function generatePayload(turn: Turn, id: string): Payload {
+  const { evaluations, batches } = turn.tables;
+  const row = evaluations.get(id);
+  if (row === null) throw new Error(`evaluation ${id} is gone`);
+  const open = batchSpan(batches.open(id, SPAN_BATCHES), MAX_INLINE_BYTES);
+  return { ...row.payload, batches: open.map(({ batch, items }) => ({ batch, items })) };
+}

@@ -1,0 +1,132 @@
+// hello, progress, and a socket that closes: who is there, and which leases live on.
+import { CLOSED_SOCKET_MS, CONTACT_MS, LEASE_MS, PROGRESS_MS } from "../../config.ts";
+import type { Ack, Hello, ToWorker } from "../../wire/pool.ts";
+import { setBack } from "../endings.ts";
+import { cutLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
+import type { LeaseClock } from "../lease.ts";
+import type { LeaseRow } from "../tables/jobs.ts";
+import type { WorkerRow } from "../tables/workers.ts";
+import type { Turn } from "../turn.ts";
+import { heldLease } from "./held.ts";
+import type { FrameOf } from "./held.ts";
+
+/** Workers that have been gone this long are forgotten, ms: their boots will not come back. */
+const FORGET_MS = 24 * 60 * 60 * 1000;
+
+export interface Visitor {
+  /** Id of the socket, of the key that opened it, and its project (empty: shared). */
+  socket: string;
+  key: string;
+  project: string;
+}
+
+type Welcome = Extract<ToWorker, { type: "welcome" }>;
+
+/** The newest socket of a boot speaks for it; a boot belongs to the key that it first came with. */
+export function onHello(turn: Turn, visitor: Visitor, hello: Hello): Welcome | { violation: string } {
+  const { workers, due } = turn.tables;
+  const known = workers.get(hello.boot);
+  if (known !== null && known.key !== visitor.key) return { violation: "this boot belongs to another key" };
+  if (known !== null && known.socket !== null && known.socket !== visitor.socket) {
+    turn.close(known.socket, 4000, "a newer socket speaks for this boot");
+  }
+  workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_MS);
+  const worker = seatWorker(turn, visitor, hello, known);
+  workers.put(worker);
+  due.clear("hold", hello.boot);
+  turn.dispatch = true;
+  return {
+    type: "welcome",
+    re: hello.seq,
+    protocol: 1,
+    worker: worker.id,
+    lease_ms: LEASE_MS,
+    contact_ms: CONTACT_MS,
+    progress_ms: PROGRESS_MS,
+    reconcile: reconcile(turn, worker, hello),
+  };
+}
+
+function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow | null): WorkerRow {
+  return {
+    boot: hello.boot,
+    id: known?.id ?? `worker_${crypto.randomUUID().replaceAll("-", "")}`,
+    key: visitor.key,
+    project: visitor.project,
+    name: hello.worker,
+    capabilities: hello.capabilities,
+    fingerprint: hello.fingerprint,
+    slots: hello.slots,
+    runs: hello.runs,
+    loaded: known?.loaded ?? [],
+    socket: visitor.socket,
+    draining: known?.draining ?? false,
+    created_at: known?.created_at ?? turn.now,
+    seen_at: turn.now,
+  };
+}
+
+/** Leases that both sides hold live on; those that only the pool knows of never reached the worker. */
+function reconcile(turn: Turn, worker: WorkerRow, hello: Hello): Welcome["reconcile"] {
+  const kept = new Set<string>();
+  const answer: Welcome["reconcile"] = hello.leases.map(({ job, fence }) => {
+    const held = heldLease(turn, worker, { job, fence });
+    if (held !== null) {
+      kept.add(job);
+      saveLease(turn, held.lease, clockOf(reopenLease(held.lease, turn.now)));
+    }
+    return { job, fence, action: held === null ? "drop" : "keep" };
+  });
+  for (const lease of turn.tables.leases.ofBoot(worker.boot)) {
+    const job = kept.has(lease.job) ? null : turn.tables.jobs.get(lease.job);
+    if (job !== null) setBack(turn, job, { detail: "the worker came back without it", death: false, waitMs: 0 });
+  }
+  return answer;
+}
+
+function saveLease(turn: Turn, lease: LeaseRow, clock: LeaseClock): void {
+  turn.tables.leases.patch(clock, "job = ?", lease.job);
+  turn.tables.due.set("lease", lease.job, leaseEndsAt(clock));
+}
+
+/** The only frame that renews; its ack tells the worker the state of each of its leases. */
+export function onProgress(turn: Turn, worker: WorkerRow, frame: FrameOf<"progress">): Ack["jobs"] {
+  turn.tables.workers.update(worker.boot, { seen_at: turn.now });
+  return frame.jobs.map((tick) => {
+    const held = heldLease(turn, worker, tick);
+    if (held === null) {
+      const cancelled = turn.tables.jobs.get(tick.job)?.status === "cancelled";
+      return { job: tick.job, status: cancelled ? "cancelled" : "stale_fence", ttl_ms: 0 };
+    }
+    saveLease(turn, held.lease, clockOf(renewLease(held.lease, tick.tick, turn.now)));
+    turn.tables.jobs.update(tick.job, reported(held.job.run ?? held.job.evaluation, tick));
+    return { job: tick.job, status: "ok", ttl_ms: LEASE_MS };
+  });
+}
+
+/** A job of spans counts its own steps and items; of others only the worker knows how far they are. */
+function reported(spans: string | null, tick: FrameOf<"progress">["jobs"][number]) {
+  return spans === null ? { phase: tick.phase, done: tick.done, total: tick.total } : { phase: tick.phase };
+}
+
+function clockOf({ until, tick, tick_at, deadline_ms, closed }: LeaseClock): LeaseClock {
+  return { until, tick, tick_at, deadline_ms, closed };
+}
+
+/** The socket is gone: its worker has a few seconds to come back. */
+export function onClosed(turn: Turn, boot: string, socket: string): void {
+  const { workers, leases, due } = turn.tables;
+  const worker = workers.get(boot);
+  if (worker?.socket !== socket) return;
+  workers.update(boot, { socket: null, seen_at: turn.now });
+  for (const lease of leases.ofBoot(boot)) saveLease(turn, lease, clockOf(cutLease(lease, turn.now)));
+  due.set("hold", boot, turn.now + CLOSED_SOCKET_MS);
+  turn.dispatch = true;
+}
+
+/** The few seconds are over and the boot has not come back: nothing is held for it any more. */
+export function releaseHolds(turn: Turn, boot: string): void {
+  const { workers, fences, leases } = turn.tables;
+  if (workers.get(boot)?.socket !== null) return;
+  for (const owner of fences.heldBy(boot)) if (leases.ofOwner(owner) === null) fences.release(owner);
+}

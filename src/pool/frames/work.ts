@@ -1,0 +1,126 @@
+// items, result, fail, refuse: what a worker says of a job.
+import type { BlobRef } from "../../wire/blobs.ts";
+import type { Output } from "../../wire/payloads.ts";
+import { pointTo } from "../blobs.ts";
+import { carryOn, completeJob, endLease, failJob, setBack } from "../endings.ts";
+import { retryWaitMs } from "../poison.ts";
+import { recordEvaluation, recordItems, recordUsage } from "../record.ts";
+import type { JobRow } from "../tables/jobs.ts";
+import type { WorkerRow } from "../tables/workers.ts";
+import type { Turn } from "../turn.ts";
+import { heldLease, reply } from "./held.ts";
+import type { FrameOf, Look, Reply } from "./held.ts";
+
+/** A batch is committed whole, once: its number is what counts. */
+export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items">): Reply {
+  const held = heldLease(turn, worker, frame);
+  if (held === null) return reply("stale_fence");
+  const { job } = held;
+  const { evaluations, batches, jobs } = turn.tables;
+  const row = job.evaluation === null ? null : evaluations.get(job.evaluation);
+  const batch = row === null ? null : batches.get(row.id, frame.batch);
+  if (row === null || batch === null) return { violation: "items of a batch that the job does not have" };
+  if (batch.committed) return reply("duplicate");
+  const asked = batch.items.map((item) => `${item.seed} ${item.item}`);
+  if (asked.join("\n") !== frame.items.map((item) => `${item.seed} ${item.item}`).join("\n")) {
+    return { violation: "items are not those of their batch, in its order" };
+  }
+  batches.patch({ committed: true }, "evaluation = ? AND batch = ?", row.id, frame.batch);
+  jobs.update(job.id, { tries: 0, deaths: 0, done: job.done + frame.items.length });
+  const body = { ...row.body, done: row.body.done + frame.items.length };
+  evaluations.patch({ body }, "id = ?", row.id);
+  recordItems(turn, {
+    kind: "items",
+    project: job.project,
+    evaluation: row.id,
+    batch: frame.batch,
+    items: frame.items,
+  });
+  recordEvaluation(turn, { ...row, body });
+  const tokens = frame.items.reduce((sum, item) => sum + item.num_tokens, 0);
+  recordUsage(turn, job.project, "tokens_generated", tokens);
+  return reply("ok");
+}
+
+/** The end of a lease. `stored`: whether an artifact is complete in R2; null before anybody has looked. */
+export function onResult(
+  turn: Turn,
+  worker: WorkerRow,
+  frame: FrameOf<"result">,
+  stored: boolean | null,
+): Reply | Look {
+  const held = heldLease(turn, worker, frame);
+  const run = held?.job.run ?? null;
+  const lineage = run === null ? null : (turn.tables.runs.get(run)?.lineage ?? null);
+  if (held === null || lineage !== frame.lineage) return lateResult(turn, worker, frame);
+  const { job } = held;
+  const { output, artifact } = frame;
+  if ((output === null) === (artifact === null)) return { violation: "a result has either an output or an artifact" };
+  if (output !== null && output.kind !== job.kind) return { violation: `a ${job.kind} job has no ${output.kind} output` };
+  if (artifact !== null && stored === null) {
+    return { prefix: `${job.project}/${job.id}/${frame.fence}/`, blobs: [artifact] };
+  }
+  if (stored === false) return { violation: "names an artifact that is not stored under the job's prefix" };
+  finish(turn, job, output, artifact);
+  return reply("ok");
+}
+
+/** The same worker's result again is a duplicate: its first one ended the lease. */
+function lateResult(turn: Turn, worker: WorkerRow, frame: FrameOf<"result">): Reply {
+  const job = turn.tables.jobs.get(frame.job);
+  if (job?.run === null || job === null) return reply("stale_fence");
+  const { fence, holder } = turn.tables.fences.get(job.run);
+  return reply(holder === worker.boot && fence === frame.fence ? "duplicate" : "stale_fence");
+}
+
+function finish(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
+  if (output?.kind === "train") return finishTrainSpan(turn, job, output.state_sha256);
+  if (output?.kind === "generate") return finishBatchSpan(turn, job, output);
+  endLease(turn, job, false);
+  if (artifact !== null) pointTo(turn, job.id, [artifact]);
+  if (job.kind === "score" || job.kind === "compare") {
+    // Only a blob knows the tokens of a large output; the expected cost stands for them.
+    const tokens = output !== null && "tokens" in output ? output.tokens : Math.round(job.cost);
+    recordUsage(turn, job.project, "tokens_scored", tokens);
+  }
+  completeJob(turn, job, output, artifact);
+}
+
+function finishTrainSpan(turn: Turn, job: JobRow, state: string | null): void {
+  const { runs } = turn.tables;
+  const run = job.run === null ? null : runs.get(job.run);
+  if (run !== null && state !== null && run.head === run.spec.optimizer.total_steps) {
+    runs.update(run.id, { state_sha256: state });
+  }
+  carryOn(turn, job);
+}
+
+function finishBatchSpan(turn: Turn, job: JobRow, output: Output): void {
+  if (job.evaluation !== null && turn.tables.batches.openCount(job.evaluation) > 0) return carryOn(turn, job);
+  endLease(turn, job, false);
+  completeJob(turn, job, output, null);
+}
+
+export function onFail(turn: Turn, worker: WorkerRow, frame: FrameOf<"fail">): Reply {
+  const held = heldLease(turn, worker, frame);
+  if (held === null) return reply("stale_fence");
+  const { job } = held;
+  if (frame.retryable) {
+    setBack(turn, job, { detail: `${frame.code}: ${frame.detail}`, death: false, waitMs: retryWaitMs(job.tries) });
+  } else {
+    endLease(turn, job, false);
+    failJob(turn, job, { code: frame.code, message: frame.detail, retryable: false });
+  }
+  return reply("ok");
+}
+
+/** This worker cannot take it (never again, if not retryable); another may. */
+export function onRefuse(turn: Turn, worker: WorkerRow, frame: FrameOf<"refuse">): Reply {
+  const held = heldLease(turn, worker, frame);
+  if (held === null) return reply("stale_fence");
+  const { job } = held;
+  if (!frame.retryable) turn.tables.refusals.put({ job: job.id, boot: worker.boot });
+  const waitMs = frame.retryable ? retryWaitMs(job.tries) : 0;
+  setBack(turn, job, { detail: `refused: ${frame.reason}`, death: false, waitMs });
+  return reply("ok");
+}
