@@ -27,7 +27,11 @@ export async function step(label, command, args, options = {}) {
   const live = process.stdout.isTTY === true;
   const output = [];
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
-  const stop = (signal) => child.kill(signal);
+  let interrupted = false;
+  const stop = (signal) => {
+    interrupted = true;
+    child.kill(signal);
+  };
   process.once("SIGINT", stop).once("SIGTERM", stop);
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
@@ -47,8 +51,7 @@ export async function step(label, command, args, options = {}) {
   clearInterval(timer);
   process.off("SIGINT", stop).off("SIGTERM", stop);
   if (live) process.stdout.write("\r\x1b[K");
-  if (status === "SIGINT" || status === "SIGTERM")
-    throw new Failed(`${label}: interrupted; the next try goes on from here`);
+  if (interrupted) throw new Failed(`${label}: interrupted; the next try repairs it`);
   if (status !== 0) throw new Failed([...output, `${label}: failed (${status}); see above`].join("\n"));
   console.log(`${label}: done in ${Math.round((Date.now() - started) / 1000)} s`);
 }
