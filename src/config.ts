@@ -73,3 +73,18 @@ export const REQUESTS_PER_MINUTE = 6000;
 export const RESAMPLES = 10_000;
 /** Share of items that two evaluations must have in common before they are compared. */
 export const MIN_OVERLAP = 0.95;
+/** Resamples never go below this, and items times resamples above it never past that: a test takes 0.1 s of CPU at the most. */
+export const MIN_RESAMPLES = 1_000;
+export const RESAMPLED_VALUES = 20_000_000;
+/** Models on one board, the newest first: an evaluation is compared with each of them when it settles. */
+export const BOARD_MODELS = 64;
+/** One item of an evaluation with its references and response, bytes: a D1 row holds 2 MB. */
+export const MAX_RECORD_BYTES = 1 * MIB;
+/** All prompts of an evaluation, bytes: its batches reach the Durable Object in one call, which carries 32 MiB. */
+export const MAX_EVALUATION_BYTES = 16 * MIB;
+/** A token covers at most about this many bytes (long runs of spaces): a longer prompt is certainly too long. */
+export const MAX_TOKEN_BYTES = 256;
+/** Silence on an event stream before a comment is sent, ms: proxies drop connections that are quiet for a minute. */
+export const HEARTBEAT_MS = 15 * SECOND;
+/** How often a settled evaluation is looked for while a client waits, ms. */
+export const SETTLE_POLL_MS = 250;

@@ -1,6 +1,6 @@
 // The graders: a response against its references, x100.
-import { exactMatch } from "./exact_match.ts";
-import { rougeL } from "./rouge_l.ts";
+import { exactMatch } from "./exact-match.ts";
+import { rougeL } from "./rouge-l.ts";
 
 /** Both graders' values of one response, 0 to 100. */
 export interface Grades {

@@ -1,0 +1,75 @@
+// The leaderboard: reads evaluations and comparisons, and computes no statistics of items.
+import { BOARD_MODELS } from "../config.ts";
+import { boardDetectableDifference, rankBoard } from "../evaluation/board.ts";
+import type { PairLookup, Ranked } from "../evaluation/board.ts";
+import { boardKey, comparisonsAmong, newestOfBoard } from "../store/evaluations.ts";
+import type { ComparisonRow, EvaluationRow } from "../store/evaluations.ts";
+import type { Template } from "../wire/common.ts";
+import type { Leaderboard, LeaderboardEntry, MetricName } from "../wire/evaluations.ts";
+import type { Context } from "./context.ts";
+import { findDataset, splitRef } from "./datasets.ts";
+import { effectiveLimit } from "./evaluate.ts";
+
+export interface BoardQuery {
+  dataset: string;
+  split: string;
+  template: Template | null;
+  limit: number | null;
+  metric: MetricName;
+}
+
+const NOTE =
+  "Newest evaluation of each model. Intervals are 95%. p_vs_best and p_vs_previous are paired tests, adjusted by Holm over all tests " +
+  "shown; null: not enough common items. A group is a leader and those below it that are not significantly worse (p >= 0.05): " +
+  "within a group the order may be chance. detectable_difference: a smaller true difference would often go unseen on this many items.";
+
+type Scored = Pick<LeaderboardEntry, "mean" | "low" | "high" | "n"> & { row: EvaluationRow };
+
+/** Best first; equal means by age, so that the order is the same every time. */
+function scored(rows: readonly EvaluationRow[], metric: MetricName): Scored[] {
+  return rows
+    .flatMap((row) => {
+      const figures = row.metrics?.[metric] ?? null;
+      return figures === null ? [] : [{ ...figures, row }];
+    })
+    .sort((a, b) => b.mean - a.mean || a.row.createdAt - b.row.createdAt || (a.row.id < b.row.id ? -1 : 1));
+}
+
+function lookupIn(rows: readonly ComparisonRow[]): PairLookup {
+  const pairs = new Map(rows.map((row) => [`${row.a} ${row.b}`, row]));
+  return (a, b) => pairs.get(a < b ? `${a} ${b}` : `${b} ${a}`) ?? null;
+}
+
+const entry = ({ row, ...figures }: Scored, ranked: Ranked): LeaderboardEntry => ({
+  ...ranked,
+  model: row.model,
+  model_name: row.body.model_name,
+  evaluation: row.id,
+  ...figures,
+  // Runs do not choose checkpoints by an evaluation yet, so none was chosen on any split.
+  selected_on_this_split: false,
+});
+
+export async function leaderboard(ctx: Context, query: BoardQuery): Promise<Leaderboard> {
+  const { metric, template } = query;
+  const { dataset, split, rows } = splitRef(await findDataset(ctx, query.dataset, "dataset"), query.split, "split");
+  const board = { dataset, split, template, limit: effectiveLimit(query.limit, rows) };
+  const entries = scored(await newestOfBoard(ctx.db, ctx.project.id, boardKey(board), BOARD_MODELS), metric);
+  const ids = entries.map(({ row }) => row.id);
+  const lookup = lookupIn(await comparisonsAmong(ctx.db, metric, ids));
+  const ranked = rankBoard(
+    entries.map(({ row, mean }) => ({ id: row.id, mean })),
+    lookup,
+  );
+  return {
+    object: "leaderboard",
+    ...board,
+    metric,
+    data: entries.flatMap((scores, i) => {
+      const place = ranked[i];
+      return place === undefined ? [] : [entry(scores, place)];
+    }),
+    detectable_difference: boardDetectableDifference(ids, lookup),
+    note: NOTE,
+  };
+}

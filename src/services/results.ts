@@ -1,0 +1,56 @@
+// A job's result: the very body that the 200 would have had, made of what was asked and what the worker answered.
+import { MAX_BLOB_BYTES } from "../config.ts";
+import type { JobState } from "../pool/api.ts";
+import { getBlob } from "../store/blobs.ts";
+import type { BlobRef } from "../wire/blobs.ts";
+import { Output } from "../wire/payloads.ts";
+import { CreatePreferences, CreateScores } from "../wire/scores.ts";
+import { getCheckpoint } from "./checkpoints.ts";
+import type { Context } from "./context.ts";
+import { getEvaluation } from "./evaluations.ts";
+import { sha256 } from "./identity.ts";
+import { comparedPreferences, scoredPreferences } from "./prefer.ts";
+import { scoreList } from "./score.ts";
+import { readAll } from "./stream.ts";
+
+async function readOutput(ctx: Context, blob: BlobRef): Promise<Output> {
+  const bytes = await readAll(await getBlob(ctx.env.BLOBS, blob.key), MAX_BLOB_BYTES, "The job's output");
+  if ((await sha256(bytes)) !== blob.sha256) throw new Error(`blob ${blob.key} does not have its digest`);
+  return Output.parse(JSON.parse(new TextDecoder().decode(bytes)));
+}
+
+/** What the worker answered; null until the job is completed. */
+async function outputOf(ctx: Context, job: JobState): Promise<Output | null> {
+  if (job.status !== "completed") return null;
+  return job.output ?? (job.artifact === null ? null : readOutput(ctx, job.artifact));
+}
+
+/** The body that the 200 would have had; null until the job is completed. */
+export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
+  const output = await outputOf(ctx, job);
+  if (output === null) return null;
+  switch (output.kind) {
+    case "score": {
+      const scores = CreateScores.safeParse(job.request);
+      return scores.success
+        ? scoreList(job.id, scores.data, output)
+        : scoredPreferences(job.id, CreatePreferences.parse(job.request), output);
+    }
+    case "compare":
+      return comparedPreferences(job.id, CreatePreferences.parse(job.request), output);
+    case "prepare":
+      return output.facts;
+    case "generate":
+      return job.subject === null ? null : getEvaluation(ctx, job.subject);
+    case "train":
+      return trained(ctx, job, output.head);
+  }
+}
+
+/** The checkpoint, if that was asked for; else the run. */
+async function trained(ctx: Context, job: JobState, head: number): Promise<unknown> {
+  const { request, subject } = job;
+  if (subject === null) return null;
+  const asked = typeof request === "object" && request !== null && "checkpoint" in request;
+  return asked ? getCheckpoint(ctx, subject, String(head)) : ctx.pool.getRun(ctx.project.id, subject);
+}

@@ -1,0 +1,137 @@
+// Implicit rewards of responses to one prompt.
+import { MAX_TOKEN_BYTES } from "../config.ts";
+import { ApiError } from "../errors.ts";
+import type { JobState } from "../pool/api.ts";
+import { pairwise } from "../scoring/preference.ts";
+import { firstPlace, ranks } from "../scoring/ranking.ts";
+import { implicitReward, logprob, tokenRewards } from "../scoring/reward.ts";
+import type { RewardOptions } from "../scoring/reward.ts";
+import type { Prompt, Template } from "../wire/common.ts";
+import type { ScoredResponse, ScoreOutput, ScorePayload } from "../wire/payloads.ts";
+import type { CreateScores, Score, ScoreList } from "../wire/scores.ts";
+import type { Context } from "./context.ts";
+import { resourceId, twinId } from "./identity.ts";
+import { assertSameTokenizer, resolveModel } from "./models.ts";
+import type { ResolvedModel } from "./models.ts";
+import { expectedTokens, settled, submit } from "./submit.ts";
+
+/** Said with every length-normalised answer. */
+export const LENGTH_NOTE =
+  "length_normalize compares mean log-probabilities: a heuristic, since Z(x) no longer cancels between responses.";
+
+export interface Pair {
+  teacher: ResolvedModel;
+  student: ResolvedModel;
+}
+
+/** Both models, able to read the same tokens. */
+export async function resolvePair(ctx: Context, names: { teacher: string; student: string }): Promise<Pair> {
+  const [teacher, student] = await Promise.all([
+    resolveModel(ctx, names.teacher, "teacher"),
+    resolveModel(ctx, names.student, "student"),
+  ]);
+  assertSameTokenizer(teacher, student);
+  return { teacher, student };
+}
+
+/** Refuses what certainly exceeds the context; the worker, which counts tokens, refuses the rest under the same code. */
+export function assertFits(prompt: Prompt, models: readonly ResolvedModel[], param: string): void {
+  const context = Math.min(...models.map((model) => model.facts.context_length));
+  const bytes = new TextEncoder().encode(
+    typeof prompt === "string" ? prompt : prompt.map((turn) => turn.content).join(""),
+  ).length;
+  if (bytes <= context * MAX_TOKEN_BYTES) return;
+  throw new ApiError(
+    "prompt_too_long",
+    `${param}: ${bytes} bytes cannot fit a context of ${context} tokens; shorten the prompt.`,
+    { param },
+  );
+}
+
+/** Under `raw` nothing is added to a response, so an empty one has no token that could be scored. */
+export function assertScorable(responses: readonly string[], template: Template, param: string): void {
+  if (template !== "raw" || !responses.includes("")) return;
+  const message = `${param}: an empty response has no tokens under the template raw; leave it out or use another template.`;
+  throw new ApiError("invalid_request", message, { param });
+}
+
+const promptOf = (body: CreateScores): Prompt => {
+  const prompt = body.prompt ?? body.messages;
+  if (prompt === undefined)
+    throw new ApiError("invalid_request", "prompt: give exactly one of prompt and messages.", { param: "prompt" });
+  return prompt;
+};
+
+/** Asks for the scores; the job is finished or still going on after `wait` seconds. */
+export async function createScores(ctx: Context, body: CreateScores, wait: number): Promise<JobState> {
+  const prompt = promptOf(body);
+  assertScorable(body.responses, body.template, "responses");
+  const { teacher, student } = await resolvePair(ctx, body);
+  assertFits(prompt, [teacher, student], body.prompt === undefined ? "messages" : "prompt");
+  const payload: ScorePayload = {
+    kind: "score",
+    teacher: teacher.ref,
+    student: student.ref,
+    template: body.template,
+    items: [{ prompt, responses: body.responses }],
+  };
+  const id = await resourceId(ctx, "job", "POST /v1/scores");
+  const cost = body.responses.length * expectedTokens(prompt) + expectedTokens(body.responses);
+  const job = await submit(ctx, { id, request: body, payload, models: [teacher.ref, student.ref], cost });
+  return settled(ctx, job, wait);
+}
+
+function scoreOf(scored: ScoredResponse, options: RewardOptions): Omit<Score, "index" | "preference" | "rank"> {
+  const shares = tokenRewards(scored, options);
+  return {
+    num_tokens: scored.token_ids.length,
+    teacher_logprob: logprob(scored.teacher_logprobs),
+    student_logprob: logprob(scored.student_logprobs),
+    implicit_reward: implicitReward(scored, options),
+    tokens: scored.token_ids.map((id, i) => ({
+      id,
+      text: at(scored.token_texts, i),
+      teacher_logprob: at(scored.teacher_logprobs, i),
+      student_logprob: at(scored.student_logprobs, i),
+      implicit_reward: at(shares, i),
+    })),
+  };
+}
+
+/** A worker's answer has the shape that was asked for, or it is our fault. */
+export function at<T>(values: readonly T[], index: number): T {
+  const value = values[index];
+  if (value === undefined) throw new Error("a worker's answer is shorter than what was asked");
+  return value;
+}
+
+/** The answer to `POST /v1/scores`. */
+export function scoreList(job: string, body: CreateScores, output: ScoreOutput): ScoreList {
+  const options = { beta: body.beta, lengthNormalize: body.length_normalize };
+  const item = at(output.items, 0);
+  const scores = body.responses.map((_, i) => scoreOf(at(item, i), options));
+  const rewards = scores.map((score) => score.implicit_reward);
+  const preferences = firstPlace(rewards);
+  const rank = ranks(rewards);
+  return {
+    object: "score_list",
+    id: twinId("score", job),
+    teacher: body.teacher,
+    student: body.student,
+    beta: body.beta,
+    length_normalize: body.length_normalize,
+    data: scores.map((score, index) => ({
+      index,
+      ...score,
+      preference: at(preferences, index),
+      rank: at(rank, index),
+      tokens: body.return_tokens ? score.tokens : null,
+    })),
+    pairwise: pairwise(rewards),
+    computed_by: "pool",
+    // The worker keeps no teacher cache yet: every response was a miss.
+    teacher_cache: { hits: 0, misses: body.responses.length },
+    usage: { tokens: output.tokens },
+    note: body.length_normalize ? LENGTH_NOTE : null,
+  };
+}

@@ -1,0 +1,129 @@
+// What the pool decided, written to D1; what follows a settled job: grading, records, figures, comparisons.
+// Every entry may come twice and in any order: applying it again changes nothing.
+import type { Env } from "../env.ts";
+import { grade } from "../evaluation/grade.ts";
+import { summarize } from "../evaluation/summary.ts";
+import { database } from "../store/database.ts";
+import type { Database } from "../store/database.ts";
+import { findDatasetRow } from "../store/datasets.ts";
+import { boardKey, findEvaluation, putEvaluation } from "../store/evaluations.ts";
+import type { OutboxEntry, Settle } from "../store/outbox.ts";
+import {
+  applyCheckpoint,
+  applyJob,
+  applyModel,
+  applyRun,
+  applyStep,
+  applyUsage,
+  buryEvaluation,
+  buryRun,
+  isBuriedEvaluation,
+  isBuriedRun,
+} from "../store/projections.ts";
+import { countRecords, gradesOf, insertRecords } from "../store/records.ts";
+import type { RecordRow } from "../store/records.ts";
+import type { Row } from "../wire/datasets.ts";
+import type { Evaluation } from "../wire/evaluations.ts";
+import { compareWithBoard, resamplesFor } from "./compare-board.ts";
+import { readSplit } from "./datasets.ts";
+
+type Entry<K extends OutboxEntry["kind"]> = Extract<OutboxEntry, { kind: K }>;
+
+/** The rows of a generated evaluation, with their places in it. */
+async function rowsOf(
+  env: Env,
+  db: Database,
+  project: string,
+  evaluation: Evaluation,
+): Promise<Map<string, { row: Row; place: number }>> {
+  const dataset = await findDatasetRow(db, project, evaluation.dataset);
+  const split = dataset?.splits.find((candidate) => candidate.split === evaluation.split);
+  if (split === undefined) throw new Error(`evaluation ${evaluation.id}: its split is gone`);
+  const rows = await readSplit({ env }, split, evaluation.limit);
+  return new Map(rows.map((row, place) => [row.id, { row, place }]));
+}
+
+async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promise<void> {
+  if (await isBuriedEvaluation(db, entry.evaluation)) return;
+  const stored = await findEvaluation(db, entry.project, entry.evaluation);
+  if (stored === null) throw new Error(`evaluation ${entry.evaluation} is not in D1 yet`);
+  const seeds = stored.body.generation?.seeds ?? [];
+  const rows = await rowsOf(env, db, entry.project, stored.body);
+  const records = entry.items.map((item): RecordRow => {
+    const found = rows.get(item.item);
+    if (found === undefined) throw new Error(`evaluation ${entry.evaluation} has no item ${item.item}`);
+    const { row, place } = found;
+    const grades = grade(item.response, row.references);
+    return {
+      evaluation: entry.evaluation,
+      item: item.item,
+      seed: item.seed,
+      position: place * seeds.length + seeds.indexOf(item.seed),
+      prompt: row.prompt,
+      references: row.references,
+      response: item.response,
+      finishReason: item.finish_reason,
+      numTokens: item.num_tokens,
+      exactMatch: grades.exact_match,
+      rougeL: grades.rouge_l,
+    };
+  });
+  const [first, ...rest] = insertRecords(db, records);
+  if (first !== undefined) await db.batch([first, ...rest]);
+}
+
+/** Completed only once every record is there: an entry that comes before its last items waits for them. */
+async function withFigures(db: Database, evaluation: Evaluation): Promise<Evaluation> {
+  const expected = evaluation.n * (evaluation.generation?.seeds.length ?? 1);
+  const there = await countRecords(db, evaluation.id);
+  if (there < expected) throw new Error(`evaluation ${evaluation.id} has ${there} of ${expected} records`);
+  const grades = await gradesOf(db, evaluation.id);
+  return { ...evaluation, metrics: summarize(grades, { resamples: resamplesFor(grades.length) }) };
+}
+
+async function settleEvaluation(db: Database, { project, rev, evaluation }: Entry<"evaluation">): Promise<void> {
+  if (await isBuriedEvaluation(db, evaluation.id)) return;
+  const { id, model, dataset, split, template, limit } = evaluation;
+  const board = boardKey({ dataset, split, template, limit });
+  const completed = evaluation.status === "completed";
+  await putEvaluation(db, {
+    project,
+    rev,
+    board,
+    evaluation: completed ? await withFigures(db, evaluation) : evaluation,
+  });
+  if (completed) await compareWithBoard(db, { id, project, board, model });
+}
+
+/** Applies one entry of the pool's outbox; throws to be called again later. */
+export const settle: Settle<Env> = async (env, entry) => {
+  const db = database(env.DB);
+  switch (entry.kind) {
+    case "job":
+      await applyJob(db, entry);
+      break;
+    case "run":
+      await applyRun(db, entry);
+      break;
+    case "step":
+      if (!(await isBuriedRun(db, entry.step.run))) await applyStep(db, entry);
+      break;
+    case "checkpoint":
+      if (!(await isBuriedRun(db, entry.checkpoint.run))) await applyCheckpoint(db, entry);
+      break;
+    case "model":
+      await applyModel(db, entry);
+      break;
+    case "usage":
+      await applyUsage(db, entry);
+      break;
+    case "items":
+      await settleItems(env, db, entry);
+      break;
+    case "evaluation":
+      await settleEvaluation(db, entry);
+      break;
+    case "deleted":
+      await (entry.resource === "run" ? buryRun(db, entry.id) : buryEvaluation(db, entry.id));
+  }
+};

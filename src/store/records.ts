@@ -1,0 +1,82 @@
+// Records: an evaluation's graded responses, item by item.
+import { and, asc, count, eq, gt, sql } from "drizzle-orm";
+import type { SQL } from "drizzle-orm";
+import type { Database } from "./database.ts";
+import { unknownCursor } from "./page.ts";
+import { records } from "./schema.ts";
+
+export type RecordRow = typeof records.$inferSelect;
+
+/** JSON of one statement, bytes: a bound value holds 2 MB. */
+const STATEMENT_BYTES = 1_000_000;
+
+const bytes = (text: string): number => new TextEncoder().encode(text).length;
+
+/** Rows as JSON arrays, each small enough for one bound value. */
+function* packed(rows: readonly RecordRow[]): Generator<string> {
+  let items: string[] = [];
+  let size = 0;
+  for (const row of rows) {
+    const item = JSON.stringify(row);
+    const length = bytes(item);
+    if (items.length > 0 && size + length > STATEMENT_BYTES) {
+      yield `[${items.join(",")}]`;
+      items = [];
+      size = 0;
+    }
+    items.push(item);
+    size += length;
+  }
+  if (items.length > 0) yield `[${items.join(",")}]`;
+}
+
+/** Statements that insert the rows; a record already there stays, since its response is never generated again.
+ * Each binds one value, so that ten thousand rows are a few statements instead of a thousand. */
+export const insertRecords = (db: Database, rows: readonly RecordRow[]) =>
+  [...packed(rows)].map((json) =>
+    db.run(sql`
+      insert or ignore into records (evaluation, item, seed, position, prompt, "references", response, finish_reason, num_tokens, exact_match, rouge_l)
+      select value ->> 'evaluation', value ->> 'item', value ->> 'seed', value ->> 'position', value -> 'prompt', value -> 'references',
+        value ->> 'response', value ->> 'finishReason', value ->> 'numTokens', value ->> 'exactMatch', value ->> 'rougeL'
+      from json_each(${json})`),
+  );
+
+export async function countRecords(db: Database, evaluation: string): Promise<number> {
+  const rows = await db.select({ n: count() }).from(records).where(eq(records.evaluation, evaluation));
+  return rows[0]?.n ?? 0;
+}
+
+/** The grades alone, in the order of the evaluation. */
+export const gradesOf = (db: Database, evaluation: string) =>
+  db
+    .select({ item: records.item, exact_match: records.exactMatch, rouge_l: records.rougeL })
+    .from(records)
+    .where(eq(records.evaluation, evaluation))
+    .orderBy(asc(records.position));
+
+export const recordId = (row: { item: string; seed: number }): string => `${row.item}:${row.seed}`;
+
+export async function listRecords(
+  db: Database,
+  evaluation: string,
+  page: { after?: string | undefined; limit: number },
+): Promise<RecordRow[]> {
+  return db
+    .select()
+    .from(records)
+    .where(and(eq(records.evaluation, evaluation), await later(db, evaluation, page.after)))
+    .orderBy(asc(records.position))
+    .limit(page.limit);
+}
+
+async function later(db: Database, evaluation: string, after: string | undefined): Promise<SQL | undefined> {
+  if (after === undefined) return undefined;
+  const [, item = "", seed = ""] = /^(.*):([0-9]+)$/.exec(after) ?? [];
+  const [row] = await db
+    .select({ position: records.position })
+    .from(records)
+    .where(and(eq(records.evaluation, evaluation), eq(records.item, item), eq(records.seed, Number(seed))))
+    .limit(1);
+  if (row === undefined) throw unknownCursor(after);
+  return gt(records.position, row.position);
+}
