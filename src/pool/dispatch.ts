@@ -1,12 +1,13 @@
 // A scheduling pass: reads the queue and the workers, asks the policy, and leases in the same transaction.
 import { LEASE_MS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
+import type { Evaluation } from "../wire/evaluations.ts";
 import type { Lease } from "../wire/pool.ts";
 import type { Payload, TrainPayload } from "../wire/payloads.ts";
 import { ownerOf } from "./endings.ts";
 import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
 import { openLineage } from "./lineage.ts";
 import { candidateOf, seatOf, spanOf, stepSeconds, waitingJobs } from "./queue.ts";
-import { recordJob, refreshRun } from "./record.ts";
+import { recordEvaluation, recordJob, refreshRun } from "./record.ts";
 import { ownSeats, schedule } from "./schedule.ts";
 import type { Candidate, Grant, Round, Seat } from "./schedule.ts";
 import { batchSpan } from "./span.ts";
@@ -40,7 +41,8 @@ export function dispatch(turn: Turn): void {
 /** Notes since when a run has been without a worker of its own fingerprint. */
 function markWaiting(turn: Turn, candidate: Candidate, seats: readonly Seat[]): Candidate {
   const { run } = candidate;
-  if (run === null || run.fingerprint === null) return candidate;
+  const fingerprint = run?.fingerprint ?? null;
+  if (run === null || fingerprint === null) return candidate;
   const waitingSince = ownSeats(candidate, seats).length > 0 ? null : (run.waitingSince ?? turn.now);
   if (waitingSince !== run.waitingSince) turn.tables.runs.update(run.id, { waiting_since: waitingSince });
   return { ...candidate, run: { ...run, waitingSince } };
@@ -81,6 +83,16 @@ function lease(turn: Turn, grant: Grant): void {
   remember(turn, worker, job);
   recordJob(turn, job.id);
   if (run !== null) refreshRun(turn, run.id);
+  if (job.evaluation !== null) beginEvaluation(turn, job.evaluation);
+}
+
+function beginEvaluation(turn: Turn, id: string): void {
+  const { evaluations } = turn.tables;
+  const row = evaluations.get(id);
+  if (row?.body.status !== "queued") return;
+  const body: Evaluation = { ...row.body, status: "running" };
+  evaluations.patch({ body }, "id = ?", id);
+  recordEvaluation(turn, { ...row, body });
 }
 
 function openLease(
@@ -131,7 +143,12 @@ function leaseFrame(turn: Turn, leased: Leased): Lease {
   };
 }
 
-function payloadOf(turn: Turn, job: JobRow, run: RunRow | null, span: TrainSpan | null): Pick<Lease, "payload" | "artifact"> {
+function payloadOf(
+  turn: Turn,
+  job: JobRow,
+  run: RunRow | null,
+  span: TrainSpan | null,
+): Pick<Lease, "payload" | "artifact"> {
   if (run !== null && span !== null) return { payload: trainPayload(turn, run, span), artifact: null };
   if (job.evaluation !== null) return { payload: generatePayload(turn, job.evaluation), artifact: null };
   const body = turn.tables.bodies.get(job.id);

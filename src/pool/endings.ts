@@ -174,7 +174,10 @@ function requeue(turn: Turn, id: string, waitMs: number): void {
   if (job.run !== null) settleRun(turn, job.run);
   if (jobs.get(id)?.status === "completed") return;
   const failure = poisoned(job);
-  if (failure !== null) return failJob(turn, job, failure);
+  if (failure !== null) {
+    failJob(turn, job, failure);
+    return;
+  }
   if (waitMs > 0) {
     jobs.update(id, { not_before: turn.now + waitMs });
     due.set("wake", id, turn.now + waitMs);

@@ -55,7 +55,8 @@ function leaseCost(turn: Turn, job: JobRow, run: RunRow | null): number {
     const tokens = median(turn.tables.steps.recent(run.id).map((step) => step.metrics.tokens));
     return Math.max(1, to - from + 1) * (tokens ?? run.spec.batch_size * run.spec.max_length);
   }
-  if (job.evaluation !== null) return job.cost / Math.max(1, turn.tables.batches.count("evaluation = ?", job.evaluation));
+  if (job.evaluation !== null)
+    return job.cost / Math.max(1, turn.tables.batches.count("evaluation = ?", job.evaluation));
   return job.cost;
 }
 

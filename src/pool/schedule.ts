@@ -98,7 +98,8 @@ export function place(
 ): Placement {
   const own = ownSeats(candidate, seats);
   const { run } = candidate;
-  if (run === null || run.fingerprint === null) return best(candidate, own);
+  const fingerprint = run?.fingerprint ?? null;
+  if (run === null || fingerprint === null) return best(candidate, own);
   if (own.length === 0) return takeOver(candidate, run, seats, clock);
   const holder = own.find((seat) => holds(seat, run));
   if (holder === undefined) return best(candidate, own);

@@ -27,7 +27,7 @@ export interface HeldLease {
 /** The live lease that the frame names; null if its fence is stale. */
 export function heldLease(turn: Turn, worker: WorkerRow, frame: { job: string; fence: number }): HeldLease | null {
   const lease = turn.tables.leases.of(frame.job);
-  if (lease === null || lease.boot !== worker.boot || lease.fence !== frame.fence) return null;
+  if (lease?.boot !== worker.boot || lease.fence !== frame.fence) return null;
   const job = turn.tables.jobs.get(frame.job);
   return job === null ? null : { lease, job };
 }

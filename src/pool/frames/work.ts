@@ -56,7 +56,10 @@ export function onResult(
   const { job } = held;
   const { output, artifact } = frame;
   if ((output === null) === (artifact === null)) return { violation: "a result has either an output or an artifact" };
-  if (output !== null && output.kind !== job.kind) return { violation: `a ${job.kind} job has no ${output.kind} output` };
+  const spans = job.run !== null || job.evaluation !== null;
+  if (spans && artifact !== null) return { violation: "a span's output is small: send it inline" };
+  if (output !== null && output.kind !== job.kind)
+    return { violation: `a ${job.kind} job has no ${output.kind} output` };
   if (artifact !== null && stored === null) {
     return { prefix: `${job.project}/${job.id}/${frame.fence}/`, blobs: [artifact] };
   }
@@ -74,8 +77,12 @@ function lateResult(turn: Turn, worker: WorkerRow, frame: FrameOf<"result">): Re
 }
 
 function finish(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
-  if (output?.kind === "train") return finishTrainSpan(turn, job, output.state_sha256);
-  if (output?.kind === "generate") return finishBatchSpan(turn, job, output);
+  if (output?.kind === "train") finishTrainSpan(turn, job, output.state_sha256);
+  else if (output?.kind === "generate") finishBatchSpan(turn, job, output);
+  else finishWhole(turn, job, output, artifact);
+}
+
+function finishWhole(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
   endLease(turn, job, false);
   if (artifact !== null) pointTo(turn, job.id, [artifact]);
   if (job.kind === "score" || job.kind === "compare") {
@@ -96,7 +103,10 @@ function finishTrainSpan(turn: Turn, job: JobRow, state: string | null): void {
 }
 
 function finishBatchSpan(turn: Turn, job: JobRow, output: Output): void {
-  if (job.evaluation !== null && turn.tables.batches.openCount(job.evaluation) > 0) return carryOn(turn, job);
+  if (job.evaluation !== null && turn.tables.batches.openCount(job.evaluation) > 0) {
+    carryOn(turn, job);
+    return;
+  }
   endLease(turn, job, false);
   completeJob(turn, job, output, null);
 }

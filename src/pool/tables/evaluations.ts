@@ -34,6 +34,12 @@ export class Evaluations extends Table<typeof EvaluationRow> {
     return this.one("id = ?", id);
   }
 
+  /** Unfinished evaluations that read blobs under this prefix. */
+  readers(prefix: string): number {
+    const open = "SELECT evaluation FROM jobs WHERE evaluation IS NOT NULL AND status IN ('queued', 'running')";
+    return this.count(`instr(payload, ?) > 0 AND id IN (${open})`, prefix);
+  }
+
   /** Asking again returns it, unless it came to nothing. */
   same(project: string, identity: string): EvaluationRow | null {
     const rows = this.all("project = ? AND identity = ? ORDER BY created_at", project, identity);

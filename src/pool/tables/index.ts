@@ -7,7 +7,7 @@ import { Events, Runs, Shutouts, States, Steps } from "./runs.ts";
 import { SCHEMA } from "./schema.ts";
 import { Refusals, Workers } from "./workers.ts";
 
-export interface Tables extends ReturnType<typeof openTables> {}
+export type Tables = ReturnType<typeof openTables>;
 
 export function openTables(sql: SqlStorage) {
   for (const statement of SCHEMA) sql.exec(statement);

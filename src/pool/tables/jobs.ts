@@ -127,6 +127,11 @@ export class Bodies extends Table<typeof BodyRow> {
     if (body === null) throw new Error(`job ${job} has no body`);
     return body;
   }
+
+  /** Unfinished jobs that read blobs under this prefix. */
+  readers(prefix: string): number {
+    return this.count(`instr(payload, ?) > 0 AND job IN (SELECT id FROM jobs WHERE ${ACTIVE})`, prefix);
+  }
 }
 
 export class Leases extends Table<typeof LeaseRow> {

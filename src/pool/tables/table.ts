@@ -45,7 +45,7 @@ export class Table<S extends z.ZodObject> {
 
   count(where: string, ...params: SqlStorageValue[]): number {
     const row = this.#sql.exec(`SELECT count(*) AS n FROM ${this.#name} WHERE ${where}`, ...params).one();
-    return z.int().parse(row["n"]);
+    return z.int().parse(row.n);
   }
 
   insert(row: z.output<S>): void {

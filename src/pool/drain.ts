@@ -1,0 +1,61 @@
+// The outbox on its way to D1. What it needs is handed in, so that hangs, failures and late answers are tested without a Worker.
+import { OUTBOX_BATCH, OUTBOX_RETRY_MS } from "../config.ts";
+import type { OutboxEntry } from "../store/outbox.ts";
+
+/** One entry may take this long, ms: D1 has been seen to stall for over a minute, and the alarm must not wait for it. */
+const SETTLE_MS = 20_000;
+/** Characters of an error that are kept. */
+const MAX_ERROR = 500;
+
+export interface OutboxItem {
+  seq: number;
+  topic: string;
+  entry: OutboxEntry;
+  attempts: number;
+}
+
+export interface OutboxStore {
+  /** The oldest entries that may be tried, in order. */
+  ready(limit: number): OutboxItem[];
+  done(item: OutboxItem): void;
+  park(item: OutboxItem, waitMs: number, error: string): void;
+}
+
+/** Tries one batch, in order; an entry that fails holds back later ones of its topic only. */
+export async function drain(
+  store: OutboxStore,
+  apply: (entry: OutboxEntry) => Promise<void>,
+  settleMs = SETTLE_MS,
+): Promise<void> {
+  const failed = new Set<string>();
+  for (const item of store.ready(OUTBOX_BATCH)) {
+    if (failed.has(item.topic)) continue;
+    try {
+      await withinTime(apply(item.entry), settleMs);
+      store.done(item);
+    } catch (error) {
+      failed.add(item.topic);
+      store.park(item, outboxWaitMs(item.attempts), describe(error));
+    }
+  }
+}
+
+export function outboxWaitMs(attempts: number): number {
+  return Math.min(OUTBOX_RETRY_MS.last, OUTBOX_RETRY_MS.first * 2 ** Math.min(attempts, 10));
+}
+
+function describe(error: unknown): string {
+  return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, MAX_ERROR);
+}
+
+async function withinTime(work: Promise<void>, ms: number): Promise<void> {
+  let timer: ReturnType<typeof setTimeout> | null = null;
+  const late = new Promise<never>((_, reject) => {
+    timer = setTimeout(() => reject(new Error(`not settled within ${ms} ms`)), ms);
+  });
+  try {
+    await Promise.race([work, late]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

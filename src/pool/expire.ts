@@ -1,0 +1,35 @@
+// What the clock brings about: leases that end, boots that did not come back, jobs whose wait is over.
+import { setBack } from "./endings.ts";
+import { releaseHolds } from "./frames/presence.ts";
+import { leaseEndsAt, leaseVerdict } from "./lease.ts";
+import type { LeaseVerdict } from "./lease.ts";
+import type { Turn } from "./turn.ts";
+
+const DETAIL: Record<Exclude<LeaseVerdict, "live">, string> = {
+  disconnected: "its worker's connection was lost",
+  expired: "its worker fell silent",
+  hung: "its worker made no progress",
+};
+
+/** Runs at the beginning of every turn, so that nothing is decided on a lease that is over. */
+export function expire(turn: Turn): void {
+  for (const due of turn.tables.due.take(turn.now)) {
+    if (due.kind === "lease") expireLease(turn, due.key);
+    else if (due.kind === "hold") releaseHolds(turn, due.key);
+    turn.dispatch = true;
+  }
+}
+
+function expireLease(turn: Turn, id: string): void {
+  const { leases, jobs, due } = turn.tables;
+  const lease = leases.of(id);
+  const job = jobs.get(id);
+  if (lease === null || job === null) return;
+  const verdict = leaseVerdict(lease, turn.now);
+  if (verdict === "live") {
+    due.set("lease", id, leaseEndsAt(lease));
+    return;
+  }
+  turn.send(lease.boot, { type: "cancel", job: id, fence: lease.fence });
+  setBack(turn, job, { detail: DETAIL[verdict], death: verdict !== "disconnected", waitMs: 0 });
+}

@@ -1,0 +1,131 @@
+// The Durable Object `Pool`: the authority for jobs, leases, runs, steps, checkpoints and generated evaluations.
+import { DurableObject } from "cloudflare:workers";
+import type { Env } from "../env.ts";
+import type { Settle } from "../store/outbox.ts";
+import type { PoolApi, SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "./api.ts";
+import * as evaluations from "./requests/evaluations.ts";
+import * as jobs from "./requests/jobs.ts";
+import * as runs from "./requests/runs.ts";
+import { takeSteps } from "./requests/steps.ts";
+import * as workers from "./requests/workers.ts";
+import { Shell } from "./shell.ts";
+import { accept } from "./sockets.ts";
+
+/** The class for `src/index.ts` to export as `Pool`; `settle` applies its outbox to D1.
+ * @example export const Pool = definePool(settle); */
+export function definePool(settle: Settle<Env>) {
+  return class Pool extends DurableObject<Env> implements PoolApi {
+    readonly #shell: Shell;
+
+    constructor(ctx: DurableObjectState, env: Env) {
+      super(ctx, env);
+      this.#shell = new Shell(ctx, env, settle);
+    }
+
+    submitJob(job: SubmitJob) {
+      return this.#shell.ask((turn) => jobs.submitJob(turn, job));
+    }
+
+    getJob(project: string, id: string) {
+      return this.#shell.ask((turn) => jobs.getJob(turn, project, id));
+    }
+
+    waitJob(project: string, id: string, ms: number) {
+      const read = () => this.#shell.turn((turn) => jobs.getJob(turn, project, id));
+      return this.#shell.wait(id, ms, read, (job) => job === null || jobs.terminal(job.status));
+    }
+
+    cancelJob(project: string, id: string) {
+      return this.#shell.ask((turn) => jobs.cancelJob(turn, project, id));
+    }
+
+    retryJob(project: string, id: string, retryId: string) {
+      return this.#shell.ask((turn) => jobs.retryJob(turn, project, id, retryId));
+    }
+
+    submitRun(run: SubmitRun) {
+      return this.#shell.ask((turn) => runs.submitRun(turn, run));
+    }
+
+    getRun(project: string, id: string) {
+      return this.#shell.ask((turn) => runs.getRun(turn, project, id));
+    }
+
+    cancelRun(project: string, id: string) {
+      return this.#shell.ask((turn) => runs.cancelRun(turn, project, id));
+    }
+
+    deleteRun(project: string, id: string) {
+      return this.#shell.ask((turn) => runs.deleteRun(turn, project, id));
+    }
+
+    takeSteps(request: TakeStepsRequest) {
+      return this.#shell.ask((turn) => takeSteps(turn, request));
+    }
+
+    events(project: string, run: string, after: number, ms: number) {
+      const read = () => this.#shell.turn((turn) => runs.eventPage(turn, project, run, after));
+      return this.#shell.wait(run, ms, read, (page) => page === null || page.ended || page.events.length > 0);
+    }
+
+    getCheckpoint(project: string, run: string, step: string) {
+      return this.#shell.ask((turn) => runs.getCheckpoint(turn, project, run, step));
+    }
+
+    submitEvaluation(evaluation: SubmitEvaluation) {
+      return this.#shell.ask((turn) => evaluations.submitEvaluation(turn, evaluation));
+    }
+
+    getEvaluation(project: string, id: string) {
+      return this.#shell.ask((turn) => evaluations.getEvaluation(turn, project, id));
+    }
+
+    cancelEvaluation(project: string, id: string) {
+      return this.#shell.ask((turn) => evaluations.cancelEvaluation(turn, project, id));
+    }
+
+    deleteEvaluation(project: string, id: string) {
+      return this.#shell.ask((turn) => evaluations.deleteEvaluation(turn, project, id));
+    }
+
+    workers(project: string) {
+      return this.#shell.ask((turn) => workers.listWorkers(turn, project));
+    }
+
+    drainWorker(project: string, worker: string) {
+      return this.#shell.ask((turn) => workers.drainWorker(turn, project, worker));
+    }
+
+    authorizeBlob(key: string, owner: string, fence: number) {
+      return this.#shell.ask((turn) => workers.authorizeBlob(turn, key, owner, fence));
+    }
+
+    revokeKey(key: string) {
+      return this.#shell.ask((turn) => workers.revokeKey(turn, key));
+    }
+
+    ping() {
+      return Promise.resolve<"ok">("ok");
+    }
+
+    override fetch(request: Request) {
+      return accept(this.ctx, request);
+    }
+
+    override webSocketMessage(ws: WebSocket, message: string | ArrayBuffer) {
+      return this.#shell.receive(ws, message);
+    }
+
+    override webSocketClose(ws: WebSocket) {
+      this.#shell.closed(ws);
+    }
+
+    override webSocketError(ws: WebSocket) {
+      this.#shell.closed(ws);
+    }
+
+    override alarm() {
+      return this.#shell.alarm();
+    }
+  };
+}

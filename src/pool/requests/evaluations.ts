@@ -1,0 +1,73 @@
+// Evaluations that generate: cut into fixed batches, one job.
+import { MAX_FRAME_BYTES } from "../../config.ts";
+import type { Evaluation } from "../../wire/evaluations.ts";
+import type { Answer, Created, SubmitEvaluation } from "../api.ts";
+import { cancelJob, endEvaluation } from "../endings.ts";
+import { recordDeleted, recordEvaluation } from "../record.ts";
+import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
+import type { EvaluationRow } from "../tables/evaluations.ts";
+import type { Turn } from "../turn.ts";
+import { enqueue, modelNeeds, terminal } from "./jobs.ts";
+
+/** A batch travels in a lease frame, beside what else the frame says. */
+const MAX_BATCH_BYTES = MAX_FRAME_BYTES - 64 * 1024;
+
+export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<Created<Evaluation>> {
+  const { evaluations, batches } = turn.tables;
+  const there = evaluations.get(submit.id);
+  if (there !== null) return replayed(turn, there, submit.digest, () => there.body);
+  const same = submit.identity === null ? null : evaluations.same(submit.project, submit.identity);
+  if (same !== null) return answer({ replayed: true, resource: same.body });
+  const cut = submit.batches.map(({ batch, items }) => {
+    return { batch, items, bytes: new TextEncoder().encode(JSON.stringify(items)).length };
+  });
+  if (cut.some((batch) => batch.bytes > MAX_BATCH_BYTES)) {
+    return refuse("too_large", `the prompts of a batch have more than ${MAX_BATCH_BYTES} bytes; cut smaller batches`);
+  }
+  const full = queueFull(turn, submit.project);
+  if (full !== null) return full;
+  const { id, project, digest, identity, payload, job, cost } = submit;
+  const body: Evaluation = { ...submit.evaluation, status: "queued", done: 0, job };
+  const row: EvaluationRow = { id, project, digest, identity, body, payload, created_at: turn.now };
+  evaluations.insert(row);
+  for (const batch of cut) batches.insert({ evaluation: id, ...batch, committed: false });
+  const total = cut.reduce((sum, batch) => sum + batch.items.length, 0);
+  const fields = { id: job, project, digest, kind: "generate" as const, cost, subject: id, evaluation: id, total };
+  enqueue(turn, { ...fields, ...modelNeeds([payload.model]) }, {});
+  recordEvaluation(turn, row);
+  return created(body);
+}
+
+function findEvaluation(turn: Turn, project: string, id: string): EvaluationRow | null {
+  const row = turn.tables.evaluations.get(id);
+  return row?.project === project ? row : null;
+}
+
+export function getEvaluation(turn: Turn, project: string, id: string): Evaluation | null {
+  return findEvaluation(turn, project, id)?.body ?? null;
+}
+
+/** Cancelling what has ended changes nothing. */
+export function cancelEvaluation(turn: Turn, project: string, id: string): Answer<Evaluation> {
+  const row = findEvaluation(turn, project, id);
+  if (row === null) return refuse("not_found", `no evaluation ${id}`);
+  if (!terminal(row.body.status)) {
+    const job = row.body.job === null ? null : turn.tables.jobs.get(row.body.job);
+    if (job === null) endEvaluation(turn, id, "cancelled", null);
+    else cancelJob(turn, job);
+  }
+  return answer(turn.tables.evaluations.get(id)?.body ?? row.body);
+}
+
+export function deleteEvaluation(turn: Turn, project: string, id: string): Answer<null> {
+  const { evaluations, batches, bodies, jobs } = turn.tables;
+  const row = findEvaluation(turn, project, id);
+  if (row === null) return refuse("not_found", `no evaluation ${id}`);
+  if (!terminal(row.body.status)) return refuse("in_use", `evaluation ${id} is ${row.body.status}; cancel it first`);
+  bodies.remove("job IN (SELECT id FROM jobs WHERE evaluation = ?)", id);
+  jobs.remove("evaluation = ?", id);
+  batches.remove("evaluation = ?", id);
+  evaluations.remove("id = ?", id);
+  recordDeleted(turn, project, "evaluation", id);
+  return answer(null);
+}

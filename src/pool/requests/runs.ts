@@ -1,0 +1,103 @@
+// Runs: create, read, cancel, delete; their events and checkpoints.
+import { EVENT_PAGE } from "../../config.ts";
+import type { Run } from "../../wire/runs.ts";
+import type { Answer, Created, EventPage, StoredCheckpoint, SubmitRun } from "../api.ts";
+import { discardPrefix } from "../blobs.ts";
+import { endRun } from "../endings.ts";
+import { ended, recordDeleted, recordEvent, recordRun } from "../record.ts";
+import { answer, created, refuse, replayed } from "../refuse.ts";
+import type { RunRow } from "../tables/runs.ts";
+import type { Turn } from "../turn.ts";
+import { runView, storedCheckpoint } from "../views.ts";
+
+/** Positions whose logits exist at once: 50 MB a copy at a vocabulary of 50,000 in fp32. */
+const HEAD_CHUNK = 256;
+
+export function submitRun(turn: Turn, run: SubmitRun): Answer<Created<Run>> {
+  const { runs } = turn.tables;
+  const there = runs.get(run.id);
+  if (there !== null) return replayed(turn, there, run.digest, () => runView(turn, there));
+  const { id, project, digest, request, spec } = run;
+  const row: RunRow = {
+    id,
+    project,
+    digest,
+    request,
+    spec,
+    created_at: turn.now,
+    status: "ready",
+    head: 0,
+    head_hash: null,
+    target: 0,
+    lineage: 0,
+    fingerprint: null,
+    state_sha256: null,
+    rows: null,
+    plan: [{ from: 1, micro_batch_tokens: request.micro_batch_tokens, head_chunk: HEAD_CHUNK }],
+    breaks: [],
+    error: null,
+    waiting_since: null,
+    sequence: 0,
+  };
+  runs.insert(row);
+  recordEvent(turn, id, { type: "status", data: { status: "ready", head: 0, error: null } });
+  recordRun(turn, id);
+  return created(runView(turn, row));
+}
+
+export function findRun(turn: Turn, project: string, id: string): RunRow | null {
+  const run = turn.tables.runs.get(id);
+  return run?.project === project ? run : null;
+}
+
+export function getRun(turn: Turn, project: string, id: string): Run | null {
+  const run = findRun(turn, project, id);
+  return run === null ? null : runView(turn, run);
+}
+
+/** Cancelling what has ended changes nothing. */
+export function cancelRun(turn: Turn, project: string, id: string): Answer<Run> {
+  const run = findRun(turn, project, id);
+  if (run === null) return refuse("not_found", `no run ${id}`);
+  endRun(turn, id, "cancelled", null);
+  return answer(runView(turn, findRun(turn, project, id) ?? run));
+}
+
+export function deleteRun(turn: Turn, project: string, id: string): Answer<null> {
+  const { tables } = turn;
+  if (findRun(turn, project, id) === null) return refuse("not_found", `no run ${id}`);
+  if (tables.jobs.activeOfRun(id).length > 0) {
+    return refuse("in_use", `run ${id} has unfinished jobs; cancel it first`);
+  }
+  const prefix = `${project}/${id}/`;
+  if (tables.runs.readers(prefix, id) + tables.bodies.readers(prefix) + tables.evaluations.readers(prefix) > 0) {
+    return refuse("in_use", `a checkpoint of run ${id} is used by unfinished work; wait for it or cancel it`);
+  }
+  tables.bodies.remove("job IN (SELECT id FROM jobs WHERE run = ?)", id);
+  tables.jobs.remove("run = ?", id);
+  for (const table of [tables.steps, tables.states, tables.events, tables.shutouts]) table.remove("run = ?", id);
+  tables.runs.remove("id = ?", id);
+  tables.fences.remove("owner = ?", id);
+  discardPrefix(turn, prefix);
+  recordDeleted(turn, project, "run", id);
+  return answer(null);
+}
+
+export function eventPage(turn: Turn, project: string, id: string, after: number): EventPage | null {
+  const run = findRun(turn, project, id);
+  if (run === null) return null;
+  const rows = turn.tables.events.all("run = ? AND sequence > ? ORDER BY sequence LIMIT ?", id, after, EVENT_PAGE);
+  const last = rows.at(-1)?.sequence ?? after;
+  return { events: rows.map((row) => row.event), ended: ended(run) && last >= run.sequence };
+}
+
+const STEP = /^([0-9]{1,9})(?:\.([0-9]{1,6}))?$/;
+
+/** `120` is of the first lineage, `120.1` of the next: ids are never reused. */
+export function getCheckpoint(turn: Turn, project: string, id: string, step: string): StoredCheckpoint | null {
+  const run = findRun(turn, project, id);
+  const match = STEP.exec(step);
+  if (run === null || match === null) return null;
+  const row = turn.tables.states.checkpoint(id, Number(match[2] ?? 0), Number(match[1]));
+  return row === null ? null : storedCheckpoint(turn, run, row);
+}

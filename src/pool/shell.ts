@@ -1,0 +1,206 @@
+// The shell around the policy: transactions, sockets, the alarm, callers that wait. Nothing is decided here.
+import { FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
+import type { Env } from "../env.ts";
+import type { OutboxEntry, Settle } from "../store/outbox.ts";
+import type { ToWorker } from "../wire/pool.ts";
+import { allStored, removeGarbage } from "./blobs.ts";
+import { dispatch } from "./dispatch.ts";
+import { drain } from "./drain.ts";
+import { expire } from "./expire.ts";
+import { onClosed, onHello } from "./frames/presence.ts";
+import { decide } from "./frames/index.ts";
+import type { Decision, WorkFrame } from "./frames/index.ts";
+import { attachmentOf, closeSocket, readFrame, sendFrame } from "./sockets.ts";
+import type { Attachment } from "./sockets.ts";
+import { openTables } from "./tables/index.ts";
+import type { Tables } from "./tables/index.ts";
+import { Turn } from "./turn.ts";
+import { Waiters } from "./waiters.ts";
+
+export class Shell {
+  readonly #ctx: DurableObjectState;
+  readonly #env: Env;
+  readonly #settle: Settle<Env>;
+  readonly #tables: Tables;
+  readonly #waiters = new Waiters();
+  readonly #fingerprintWaitMs: number;
+  /** Frames of one socket are decided in the order in which they came. */
+  readonly #queues = new Map<string, Promise<void>>();
+  /** What the alarm is set to, as far as this instance knows. */
+  #armed: number | null = null;
+
+  constructor(ctx: DurableObjectState, env: Env, settle: Settle<Env>) {
+    this.#ctx = ctx;
+    this.#env = env;
+    this.#settle = settle;
+    this.#tables = openTables(ctx.storage.sql);
+    this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS === "" ? FINGERPRINT_WAIT_MS : Number(env.FINGERPRINT_WAIT_MS);
+  }
+
+  /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
+  turn<T>(change: (turn: Turn) => T, answerTo?: { ws: WebSocket; frame: (value: T) => ToWorker | null }): T {
+    const turn = new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs);
+    const value = this.#ctx.storage.transactionSync(() => {
+      expire(turn);
+      const result = change(turn);
+      if (turn.dispatch) dispatch(turn);
+      return result;
+    });
+    const own = answerTo?.frame(value) ?? null;
+    if (answerTo !== undefined && own !== null) sendFrame(answerTo.ws, own);
+    this.#flush(turn);
+    this.#arm();
+    return value;
+  }
+
+  /** The same for a caller over RPC. */
+  ask<T>(change: (turn: Turn) => T): Promise<T> {
+    return new Promise((resolve) => resolve(this.turn(change)));
+  }
+
+  #flush(turn: Turn): void {
+    this.#waiters.notify(turn.changed);
+    if (turn.sends.length === 0 && turn.closes.length === 0) return;
+    const sockets = new Map(this.#ctx.getWebSockets().map((ws) => [attachmentOf(ws).socket, ws]));
+    for (const { boot, frame } of turn.sends) {
+      const ws = sockets.get(this.#tables.workers.get(boot)?.socket ?? "");
+      if (ws !== undefined) sendFrame(ws, frame);
+    }
+    for (const { socket, code, reason } of turn.closes) {
+      const ws = sockets.get(socket);
+      if (ws !== undefined) closeSocket(ws, code, reason);
+    }
+  }
+
+  #arm(): void {
+    const at = this.#tables.due.next();
+    if (at === null || (this.#armed !== null && this.#armed <= at)) return;
+    this.#armed = at;
+    void this.#ctx.storage.setAlarm(at);
+  }
+
+  /** Reads again whenever `topic` changes, until `done` or for `ms`. */
+  async wait<T>(topic: string, ms: number, read: () => T, done: (value: T) => boolean): Promise<T> {
+    const until = Date.now() + ms;
+    for (;;) {
+      const value = read();
+      const left = until - Date.now();
+      if (left <= 0 || done(value)) return value;
+      await this.#waiters.change(topic, left);
+    }
+  }
+
+  receive(ws: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    const { socket } = attachmentOf(ws);
+    const before = this.#queues.get(socket) ?? Promise.resolve();
+    const mine = before.then(() => this.#receive(ws, message));
+    this.#queues.set(socket, mine);
+    return mine.finally(() => {
+      if (this.#queues.get(socket) === mine) this.#queues.delete(socket);
+    });
+  }
+
+  async #receive(ws: WebSocket, message: string | ArrayBuffer): Promise<void> {
+    try {
+      const incoming = readFrame(message);
+      if ("code" in incoming) {
+        this.#drop(ws, incoming.code, incoming.reason);
+        return;
+      }
+      const { frame } = incoming;
+      const attachment = attachmentOf(ws);
+      if (frame.type === "hello") this.#hello(ws, attachment, frame);
+      else if (attachment.boot === null) this.#drop(ws, 1008, "say hello first");
+      else await this.#work(ws, attachment.boot, attachment.socket, frame);
+    } catch (error) {
+      console.error(JSON.stringify({ event: "pool_frame_failed", error: String(error) }));
+      this.#drop(ws, 1011, "internal error; connect again");
+    }
+  }
+
+  #hello(ws: WebSocket, attachment: Attachment, hello: Parameters<typeof onHello>[2]): void {
+    ws.serializeAttachment({ ...attachment, boot: hello.boot });
+    const answer = this.turn((turn) => onHello(turn, attachment, hello), {
+      ws,
+      frame: (value) => ("violation" in value ? null : value),
+    });
+    if (!("violation" in answer)) return;
+    ws.serializeAttachment(attachment);
+    closeSocket(ws, 1008, answer.violation);
+  }
+
+  async #work(ws: WebSocket, boot: string, socket: string, frame: WorkFrame): Promise<void> {
+    const decideWith = (stored: boolean | null): Decision =>
+      this.turn(
+        (turn): Decision => {
+          const worker = turn.tables.workers.get(boot);
+          if (worker?.socket !== socket) return { violation: "a newer socket speaks for this boot" };
+          return decide(turn, worker, frame, stored);
+        },
+        { ws, frame: (value) => ("ack" in value ? value.ack : null) },
+      );
+    let decision = decideWith(null);
+    if ("prefix" in decision) {
+      // The fence is checked again after this wait, in the transaction that moves the pointer.
+      decision = decideWith(await allStored(this.#env.BLOBS, decision.prefix, decision.blobs));
+    }
+    if ("violation" in decision) this.#drop(ws, 1008, decision.violation);
+  }
+
+  /** Closes a socket from this side; its close event may never come. */
+  #drop(ws: WebSocket, code: number, reason: string): void {
+    closeSocket(ws, code, reason);
+    this.closed(ws);
+  }
+
+  closed(ws: WebSocket): void {
+    const { boot, socket } = attachmentOf(ws);
+    if (boot !== null) this.turn((turn) => onClosed(turn, boot, socket));
+  }
+
+  /** Never throws: an alarm that fails too often is given up by the runtime. */
+  async alarm(): Promise<void> {
+    this.#armed = null;
+    try {
+      this.turn(() => undefined);
+      if (this.#isDue("outbox")) await this.#drainOutbox();
+      if (this.#isDue("garbage")) await this.#collectGarbage();
+    } catch (error) {
+      console.error(JSON.stringify({ event: "pool_alarm_failed", error: String(error) }));
+      this.#armed = Date.now() + ALARM_RETRY_MS;
+      await this.#ctx.storage.setAlarm(this.#armed);
+      return;
+    }
+    this.#armed = null;
+    this.#arm();
+  }
+
+  #isDue(kind: "outbox" | "garbage"): boolean {
+    return this.#tables.due.count("kind = ? AND at <= ?", kind, Date.now()) > 0;
+  }
+
+  async #drainOutbox(): Promise<void> {
+    const { outbox, due } = this.#tables;
+    const store = {
+      ready: (limit: number) => outbox.ready(Date.now(), limit),
+      done: ({ seq }: { seq: number }) => outbox.remove("seq = ?", seq),
+      park: ({ seq, attempts }: { seq: number; attempts: number }, waitMs: number, error: string) =>
+        outbox.patch({ attempts: attempts + 1, next_at: Date.now() + waitMs, error }, "seq = ?", seq),
+    };
+    await drain(store, (entry: OutboxEntry) => this.#settle(this.#env, entry));
+    const next = outbox.nextAt();
+    if (next === null) due.clear("outbox", "");
+    else due.set("outbox", "", next);
+  }
+
+  async #collectGarbage(): Promise<void> {
+    const { garbage, due } = this.#tables;
+    const some = garbage.all("true LIMIT ?", OUTBOX_BATCH);
+    for (const name of await removeGarbage(this.#env.BLOBS, some)) garbage.remove("name = ?", name);
+    if (garbage.count("true") === 0) due.clear("garbage", "");
+    else due.set("garbage", "", Date.now() + ALARM_RETRY_MS);
+  }
+}
+
+/** Pause after an alarm that failed, ms. */
+const ALARM_RETRY_MS = 1000;
