@@ -1,0 +1,96 @@
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from blob_server import BlobServer
+from journal import Journal
+
+from understudy_worker.address import Address
+from understudy_worker.backend import Backend, configure
+from understudy_worker.blobs import Blobs
+from understudy_worker.models import LoadedModel, Models
+from understudy_worker.sources import Sources
+from understudy_worker.wire import ModelRef
+
+
+@pytest.fixture(scope="session")
+def backend() -> Backend:
+    return configure(1)
+
+
+@pytest.fixture(scope="session")
+def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    return tiny.write_all(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture
+def blob_server() -> Iterator[BlobServer]:
+    server = BlobServer()
+    yield server
+    server.close()
+
+
+@dataclass
+class Room:
+    """What one worker process has: its own cache, its own loaded models."""
+
+    backend: Backend
+    blobs: Blobs
+    models: Models
+    cache: Path
+
+
+@pytest.fixture
+def blobs(blob_server: BlobServer) -> Iterator[Blobs]:
+    client = Blobs(Address(http=f"http://127.0.0.1:{blob_server.port}", socket="", loopback=True), key="k")
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def new_room(backend: Backend, folders: dict[str, Path], blobs: Blobs, tmp_path: Path) -> Any:
+    count = iter(range(100))
+
+    def make(**more: Path) -> Room:
+        cache = tmp_path / f"cache-{next(count)}"
+        sources = Sources(declared={**folders, **more}, cache_dir=cache, blobs=blobs)
+        return Room(backend=backend, blobs=blobs, models=Models(sources, backend=backend), cache=cache)
+
+    return make
+
+
+@pytest.fixture
+def room(new_room: Any) -> Room:
+    result: Room = new_room()
+    return result
+
+
+@pytest.fixture
+def journal() -> Journal:
+    return Journal()
+
+
+def ref(name: str, *, layers: list[int] | None = None, digest: str | None = None) -> ModelRef:
+    return ModelRef.model_validate(
+        {
+            "model": f"model_{name}",
+            "base": {"type": "local", "name": name},
+            "layer_indices": layers,
+            "weights_digest": digest,
+        }
+    )
+
+
+@pytest.fixture
+def teacher(room: Room) -> LoadedModel:
+    return room.models.get(ref("teacher"), tick=lambda: None)
+
+
+@pytest.fixture
+def student(room: Room) -> LoadedModel:
+    return room.models.get(ref("student"), tick=lambda: None)
