@@ -11,13 +11,10 @@ export function fail(error: unknown): never {
   process.exit(1);
 }
 
-/** A port that is in use is the most likely mistake, and workerd's own words for it are not clear. */
-export function explain(error: unknown): unknown {
-  const text = String(error);
-  if (text.includes("EADDRINUSE") || /address.*in use/i.test(text)) {
-    return new UserError("that port is in use: choose another with --port (0 for any free one)");
-  }
-  return error;
+/** A port that is in use is the likeliest mistake. */
+function explain(error: unknown): unknown {
+  if (!String(error).includes("ERR_ADDRESS_IN_USE")) return error;
+  return new UserError("that port is in use: choose another with --port (0 for any free one)");
 }
 
 export async function runUntilStopped(start: () => Promise<Stoppable>): Promise<void> {

@@ -9,7 +9,7 @@ import { PYTHON } from "../paths.ts";
 import { keepKeys, keepSecrets } from "./credentials.ts";
 import type { Keys, Secrets } from "./credentials.ts";
 import { startEdge } from "./edge.ts";
-import { hold } from "./hold.ts";
+import { childrenOf, hold } from "./hold.ts";
 import { supervise } from "./worker.ts";
 import type { WorkerOptions } from "./worker.ts";
 
@@ -56,11 +56,12 @@ export function embeddedTeacher(): Record<string, string> {
 /** Starts everything and resolves once the edge answers; workers connect by themselves a few seconds later. */
 export async function startStack(options: StackOptions): Promise<Stack> {
   const { folder, models } = options;
-  const release = hold(folder);
+  const held = await hold(folder);
   const secrets = await keepSecrets(folder);
   build();
   const bindings = { ...options.vars, OPERATOR_SECRET: secrets.operator, ID_SECRET: secrets.ids };
   const { edge, url } = await startEdge({ folder, port: options.port, bindings, log: logFile(folder, "edge") });
+  held.record(childrenOf(process.pid, "workerd"));
   const keys = await keepKeys(folder, url, secrets);
   const threads = Math.max(1, Math.floor(availableParallelism() / Math.max(1, options.workers)));
   const worker = (name: string): WorkerOptions => ({
@@ -82,7 +83,7 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     async stop() {
       await Promise.all(workers.map((one) => one.stop()));
       await edge.dispose();
-      release();
+      held.release();
     },
   };
 }

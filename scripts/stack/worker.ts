@@ -2,7 +2,7 @@
 import { spawn } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
 import { createInterface } from "node:readline";
-import { PYTHON } from "../paths.ts";
+import { PYTHON, inRoot } from "../paths.ts";
 
 export interface WorkerOptions {
   url: string;
@@ -33,8 +33,8 @@ export function startWorker(options: WorkerOptions): ChildProcess {
   const models = Object.entries(options.models).flatMap(([name, path]) => ["--models", `${name}=${path}`]);
   const { url, name, cache, threads } = options;
   const args = ["--url", url, "--name", name, "--cache-dir", cache, "--threads", String(threads), ...models];
-  const child = spawn(PYTHON, ["-m", "understudy_worker", ...args], {
-    stdio: ["ignore", "pipe", "pipe"],
+  const child = spawn(PYTHON, [inRoot("scripts", "stack", "worker.py"), ...args], {
+    stdio: ["pipe", "pipe", "pipe"],
     detached: true,
     env: { ...process.env, UNDERSTUDY_WORKER_KEY: options.key, PYTHONUNBUFFERED: "1" },
   });
