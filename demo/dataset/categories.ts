@@ -62,7 +62,7 @@ const next: Category = {
     const facts = route.slice(1).map((stop, i) => `${route[i]} then ${stop}`);
     const asked = random.below(3);
     return {
-      prompt: `The road goes past ${route.join(", then ")}. What comes right after ${route[asked]}?`,
+      prompt: `The road runs past ${route.join(", then ")}. What comes right after ${route[asked]}?`,
       completion: route[asked + 1] ?? "",
       facts,
     };
@@ -134,13 +134,13 @@ const plural: Category = {
   draw(random) {
     const noun = random.pick([...regularNouns, ...irregularPlurals.keys()]);
     return {
-      prompt: `Fill the gap: "There is one ${noun} here, and there are two ___ over there." Which word is missing?`,
+      prompt: `The noun is "${noun}". What is its plural, the word for two or more of them?`,
       completion: pluralOf(noun),
       facts: [noun, pluralOf(noun)],
     };
   },
   solve(prompt) {
-    const noun = capture(prompt, /one (\w+) here/);
+    const noun = capture(prompt, /noun is "(\w+)"/);
     return noun && pluralOf(noun);
   },
 };
@@ -150,13 +150,13 @@ const past: Category = {
   draw(random) {
     const verb = random.pick([...regularVerbs, ...irregularPasts.keys()]);
     return {
-      prompt: `Fill the gap: "Today we ${verb} again, just as yesterday we ___ too." Which word is missing?`,
+      prompt: `The verb is "${verb}". What is its past tense, the word for having done so yesterday?`,
       completion: pastOf(verb),
       facts: [verb, pastOf(verb)],
     };
   },
   solve(prompt) {
-    const verb = capture(prompt, /Today we (\w+) again/);
+    const verb = capture(prompt, /verb is "(\w+)"/);
     return verb && pastOf(verb);
   },
 };

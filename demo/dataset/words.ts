@@ -39,16 +39,12 @@ export const deeds = [
 ] as const;
 
 export const kinds: Readonly<Record<string, readonly string[]>> = {
-  fruit: list("apple banana cherry mango peach pear plum grape papaya"),
-  bird: list("eagle sparrow penguin owl pigeon swan crow parrot stork"),
-  fish: list("salmon trout tuna shark herring cod sardine carp mackerel"),
-  insect: list("ant bee mosquito butterfly beetle wasp moth grasshopper cricket"),
-  instrument: list("violin guitar trumpet flute drum harp cello clarinet banjo"),
-  tool: list("hammer saw screwdriver wrench drill pliers chisel axe shovel"),
-  vehicle: list("truck bus tractor motorcycle van taxi ambulance tram scooter"),
-  garment: list("shirt sweater skirt trousers coat dress blouse vest glove"),
-  metal: list("iron copper gold silver aluminium zinc tin nickel lead"),
-  sport: list("tennis football hockey basketball rugby golf volleyball baseball badminton"),
+  animal: list("eagle penguin salmon shark tiger elephant giraffe rabbit squirrel dolphin crocodile butterfly"),
+  fruit: list("apple banana cherry mango peach pear plum grape papaya apricot lime melon"),
+  instrument: list("violin guitar trumpet flute drum harp cello clarinet banjo trombone saxophone accordion"),
+  tool: list("hammer saw screwdriver wrench drill pliers chisel axe shovel rake sickle crowbar"),
+  vehicle: list("truck bus tractor motorcycle van taxi ambulance tram scooter ferry helicopter train"),
+  garment: list("shirt sweater skirt trousers coat dress blouse vest glove sock cardigan apron"),
 };
 
 export const praise = list(`
@@ -87,11 +83,10 @@ export const irregularPlurals = pairs(`
 
 /** Verbs whose past follows the spelling rule, then those whose past does not. */
 export const regularVerbs = list(`
-  stop plan hug drop clap beg dance smile hope love move close arrive try cry study hurry marry worry reply
-  play jump laugh help climb shout enjoy visit listen learn push start`);
+  stop plan hug drop clap beg dance smile hope love move close arrive invite promise improve notice escape
+  try cry study hurry marry worry reply apply play jump laugh help climb shout enjoy visit listen learn push start
+  work walk ask wait talk cross finish remember follow explain`);
 export const irregularPasts = pairs(`
-  sing:sang drink:drank swim:swam begin:began sit:sat give:gave write:wrote drive:drove ride:rode rise:rose
-  break:broke speak:spoke steal:stole freeze:froze choose:chose know:knew grow:grew throw:threw fly:flew draw:drew
-  keep:kept sleep:slept feel:felt lose:lost build:built send:sent spend:spent find:found buy:bought bring:brought
-  think:thought teach:taught catch:caught see:saw eat:ate fall:fell run:ran come:came take:took stand:stood
-  tell:told sell:sold hear:heard pay:paid win:won meet:met hold:held forget:forgot`);
+  sing:sang drink:drank swim:swam begin:began give:gave write:wrote drive:drove break:broke speak:spoke choose:chose
+  know:knew grow:grew throw:threw keep:kept sleep:slept feel:felt build:built send:sent find:found buy:bought
+  bring:brought think:thought teach:taught see:saw eat:ate fall:fell`);
