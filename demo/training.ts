@@ -24,7 +24,7 @@ function line(step: Step, total: number, left: number): string {
 export async function train(client: Understudy, body: CreateRun): Promise<{ run: Run; first: Step; last: Step }> {
   const { id, optimizer } = await client.runs.create(body);
   const total = optimizer.total_steps;
-  const job = await client.runs.takeSteps(id, { to: total });
+  const work = await client.runs.takeSteps(id, { to: total });
   const shown = new LiveLine();
   shown.show("waiting for a worker to load the models");
   const steps: Step[] = [];
@@ -39,11 +39,11 @@ export async function train(client: Understudy, body: CreateRun): Promise<{ run:
     if (event.data.step === total) break;
   }
   // The job ends after the last step: with the checkpoint uploaded, or with the reason why it failed.
-  await client.waitJob(job.id);
+  const run = await work.finished();
   const [first, last] = [steps[0], steps.at(-1)];
   if (first === undefined || last === undefined) throw new Error(`run ${id} ended without a step`);
   shown.end(line(last, total, 0).replace(/ {2}0 s left$/, ""));
-  return { run: await client.runs.get(id), first, last };
+  return { run, first, last };
 }
 
 /** The checkpoint of the run's last step: a model id everywhere. */

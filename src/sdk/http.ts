@@ -25,6 +25,13 @@ export interface Call {
   signal?: AbortSignal;
 }
 
+export interface Started<T> {
+  /** Null where the work was finished at once. */
+  job: Job | null;
+  /** The result; rejects with ApiError when the job fails or is cancelled. */
+  finished: () => Promise<T>;
+}
+
 /** Seconds that one poll of a job waits at the server. */
 const POLL_WAIT_S = 30;
 /** First wait between tries, doubled each time up to the last, ms. */
@@ -92,13 +99,22 @@ export class Http {
     return schema.parse(await response.json());
   }
 
-  /** The answer of work: at once, or once the job that a 202 names has ended. */
-  async work<T>(schema: z.ZodType<T>, path: string, call: Call = {}): Promise<T> {
-    const response = await this.send(path, { wait: POLL_WAIT_S, ...call });
+  /** Work that the server may not finish at once: a 202 names its job, any other answer is the result. */
+  async start<T>(schema: z.ZodType<T>, path: string, call: Call = {}): Promise<Started<T>> {
+    const response = await this.send(path, call);
     const body: unknown = await response.json();
-    if (response.status !== 202) return schema.parse(body);
-    const job = await this.waitJob(Job.parse(body).id, call.signal);
-    return schema.parse(job.result);
+    if (response.status !== 202) {
+      const result = schema.parse(body);
+      return { job: null, finished: () => Promise.resolve(result) };
+    }
+    const job = Job.parse(body);
+    return { job, finished: async () => schema.parse((await this.waitJob(job.id, call.signal)).result) };
+  }
+
+  /** The result of work, however long it takes. */
+  async work<T>(schema: z.ZodType<T>, path: string, call: Call = {}): Promise<T> {
+    const started = await this.start(schema, path, { wait: POLL_WAIT_S, ...call });
+    return started.finished();
   }
 
   /** The job once it has completed; throws ApiError when it failed or was cancelled. */

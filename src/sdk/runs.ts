@@ -1,11 +1,10 @@
 // Runs: create, take steps, follow events, read steps and checkpoints.
 import type { z } from "zod";
-import { Job } from "../wire/jobs.ts";
 import type { TakeSteps } from "../wire/runs.ts";
 import { Checkpoint, CheckpointList, Run, RunEvent, RunList, StepList } from "../wire/runs.ts";
 import type { CreateRun as CreateRunSchema } from "../wire/runs.ts";
 import { parseEvents } from "./events.ts";
-import type { Http } from "./http.ts";
+import type { Http, Started } from "./http.ts";
 import { every } from "./lists.ts";
 import type { PageOptions } from "./lists.ts";
 
@@ -38,9 +37,9 @@ export class Runs {
     return this.#http.json(Run, `/v1/runs/${id}/cancel`, { method: "POST" });
   }
 
-  /** Asks for optimizer steps and returns at once, with the job that takes them. */
-  takeSteps(id: string, body: TakeSteps): Promise<Job> {
-    return this.#http.json(Job, `/v1/runs/${id}/steps`, { method: "POST", body, wait: 0 });
+  /** Asks for optimizer steps and returns at once; `finished` gives the run after them. */
+  takeSteps(id: string, body: TakeSteps): Promise<Started<Run>> {
+    return this.#http.start(Run, `/v1/runs/${id}/steps`, { method: "POST", body, wait: 0 });
   }
 
   steps(id: string, options?: PageOptions) {

@@ -41,7 +41,7 @@ function createRun(name: string): Promise<Run> {
 async function train(name: string, at: number[]): Promise<Run> {
   const { client } = harness;
   const { id } = await createRun(name);
-  const job = await client.runs.takeSteps(id, { to: STEPS });
+  const work = await client.runs.takeSteps(id, { to: STEPS });
   const waiting = [...at];
   for await (const event of client.runs.events(id)) {
     if (event.type !== "step" || event.data.step < (waiting[0] ?? Infinity)) continue;
@@ -49,8 +49,7 @@ async function train(name: string, at: number[]): Promise<Run> {
     await killWorker();
   }
   expect(waiting).toEqual([]);
-  await client.waitJob(job.id);
-  return client.runs.get(id);
+  return work.finished();
 }
 
 test("a run ends with the same weights, optimizer and hashes", async () => {

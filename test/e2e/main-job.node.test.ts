@@ -57,11 +57,12 @@ test("the teacher is tuned: steps with metrics, events that resume, a checkpoint
     student: { model: "tiny" },
     objective: { type: "sft" },
   });
-  await client.waitJob((await client.runs.takeSteps(run.id, { to: 10 })).id);
-  expect(await client.runs.get(run.id)).toMatchObject({ status: "ready", head: 10 });
-  const job = await client.runs.takeSteps(run.id, { to: 30 });
+  expect(await (await client.runs.takeSteps(run.id, { to: 10 })).finished()).toMatchObject({
+    status: "ready",
+    head: 10,
+  });
+  const work = await client.runs.takeSteps(run.id, { to: 30 });
   const events = await collect(client.runs.events(run.id));
-  await client.waitJob(job.id);
 
   expect(events.map((event) => event.sequence)).toEqual(events.map((_, i) => i + 1));
   const steps = events.filter((event) => event.type === "step").map((event) => event.data);
@@ -71,7 +72,7 @@ test("the teacher is tuned: steps with metrics, events that resume, a checkpoint
   expect(await collect(client.runs.events(run.id, 20))).toEqual(events.slice(20));
   expect(await collect(client.runs.steps(run.id, { limit: 7 }))).toEqual(steps);
 
-  const ended = await client.runs.get(run.id);
+  const ended = await work.finished();
   expect(ended).toMatchObject({ status: "completed", head: 30, rows: { kept: 48, skipped: 0 } });
   expect(ended.head_hash).toBe(steps.at(-1)!.hash);
   expect(ended.state_sha256).toMatch(/^[0-9a-f]{64}$/);
@@ -90,7 +91,7 @@ test("a pruned student learns from it by DPKD", async () => {
     student: { model: "before" },
     objective: { type: "dpkd" },
   });
-  await client.waitJob((await client.runs.takeSteps(run.id, { to: 30 })).id);
+  await (await client.runs.takeSteps(run.id, { to: 30 })).finished();
   const steps = await collect(client.runs.steps(run.id));
   const [first, last] = [steps[0]!.metrics, steps.at(-1)!.metrics];
   expect(first["margin/token_mean"]!).toBeLessThan(0);
