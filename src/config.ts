@@ -82,6 +82,8 @@ export const BOARD_MODELS = 64;
 export const MAX_RECORD_BYTES = 1 * MIB;
 /** All prompts of an evaluation, bytes: its batches reach the Durable Object in one call, which carries 32 MiB. */
 export const MAX_EVALUATION_BYTES = 16 * MIB;
+/** Prompts of one batch, bytes: it travels in one frame, beside what else the frame says. */
+export const MAX_BATCH_BYTES = 512 * KIB;
 /** A token covers at most about this many bytes (long runs of spaces): a longer prompt is certainly too long. */
 export const MAX_TOKEN_BYTES = 256;
 /** Silence on an event stream before a comment is sent, ms: proxies drop connections that are quiet for a minute. */

@@ -13,3 +13,10 @@ export async function answerJob<T extends z.ZodType<object>>(c: HonoContext<App>
   if (result === null) return accepted(c, presentJob(job, null), `/v1/jobs/${job.id}`);
   return c.json(schema.parse(result), 200);
 }
+
+/** Steps are followed by their job, whether it still goes on or the run was there already: one type of answer. */
+export async function answerSteps(c: HonoContext<App>, job: JobState) {
+  const result = await jobResult(c.var.ctx, job);
+  if (result === null) return accepted(c, presentJob(job, null), `/v1/jobs/${job.id}`);
+  return c.json(presentJob(job, result), 200);
+}

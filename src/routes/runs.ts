@@ -6,7 +6,7 @@ import { preferWait } from "../services/wait.ts";
 import { PageQuery } from "../wire/common.ts";
 import { Deleted, Job } from "../wire/jobs.ts";
 import { CreateRun, Run, RunList, StepList, TakeSteps } from "../wire/runs.ts";
-import { answerJob } from "./job-answer.ts";
+import { answerSteps } from "./job-answer.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, jsonBody, newRouter } from "./router.ts";
 
 export const RunParams = z.object({ id: z.string().regex(/^run_[0-9A-Za-z]{1,64}$/) });
@@ -81,7 +81,11 @@ const take = createRoute({
   summary: "Take optimizer steps: up to step `to`, or `count` more (with an Idempotency-Key)",
   ...guard("write"),
   request: { params: RunParams, body: jsonBody(TakeSteps), headers: IdempotencyHeaders.extend(WaitHeaders.shape) },
-  responses: { 200: answer(Run, "the steps are taken"), 202: answer(Job, "under way; see Location"), ...ERRORS },
+  responses: {
+    200: answer(Job, "the steps are taken; result is the run"),
+    202: answer(Job, "under way; see Location"),
+    ...ERRORS,
+  },
 });
 
 const events = createRoute({
@@ -124,7 +128,7 @@ export const runs = newRouter()
   )
   .openapi(take, async (c) => {
     const job = await takeSteps(c.var.ctx, c.req.valid("param").id, c.req.valid("json"), preferWait(c, 0));
-    return answerJob(c, job, Run);
+    return answerSteps(c, job);
   })
   .openapi(events, async (c) => {
     const after = lastEventId(c.req.header("last-event-id"));

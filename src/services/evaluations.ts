@@ -22,9 +22,12 @@ export async function getEvaluation(ctx: Context, id: string): Promise<Evaluatio
   const evaluation = await ctx.pool.getEvaluation(ctx.project.id, id);
   if (evaluation === null)
     throw new ApiError("not_found", `The project has no evaluation ${id}; see GET /v1/evaluations.`);
-  // The last response is in, the grades are not: it is not completed for anybody who would read them.
-  return evaluation.status === "completed" ? { ...evaluation, status: "running" } : evaluation;
+  return untilGraded(evaluation);
 }
+
+/** The last response is in, the grades are not: it is not completed for anybody who would read them. */
+const untilGraded = (evaluation: Evaluation): Evaluation =>
+  evaluation.status === "completed" ? { ...evaluation, status: "running" } : evaluation;
 
 export async function evaluationPage(
   ctx: Context,
@@ -38,7 +41,7 @@ export async function evaluationPage(
 /** One that has ended stays as it is. */
 export async function cancelEvaluation(ctx: Context, id: string): Promise<Evaluation> {
   const evaluation = await getEvaluation(ctx, id);
-  return ended(evaluation) ? evaluation : unwrap(await ctx.pool.cancelEvaluation(ctx.project.id, id));
+  return ended(evaluation) ? evaluation : untilGraded(unwrap(await ctx.pool.cancelEvaluation(ctx.project.id, id)));
 }
 
 export async function deleteEvaluation(ctx: Context, id: string): Promise<void> {

@@ -3,12 +3,14 @@ import { MAX_BLOB_BYTES } from "../config.ts";
 import type { JobState } from "../pool/api.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
+import type { ModelFacts } from "../wire/models.ts";
 import { Output } from "../wire/payloads.ts";
 import { CreatePreferences, CreateScores } from "../wire/scores.ts";
 import { getCheckpoint } from "./checkpoints.ts";
 import type { Context } from "./context.ts";
 import { getEvaluation } from "./evaluations.ts";
 import { sha256 } from "./identity.ts";
+import { getModel } from "./model-registry.ts";
 import { comparedPreferences, scoredPreferences } from "./prefer.ts";
 import { scoreList } from "./score.ts";
 import { readAll } from "./stream.ts";
@@ -39,7 +41,7 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
     case "compare":
       return comparedPreferences(job.id, CreatePreferences.parse(job.request), output);
     case "prepare":
-      return output.facts;
+      return prepared(ctx, job, output.facts);
     case "generate":
       return job.subject === null ? null : getEvaluation(ctx, job.subject);
     case "train":
@@ -47,10 +49,19 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
   }
 }
 
+/** The model; where D1 has not followed yet, with what the worker has just found out. */
+async function prepared(ctx: Context, { subject }: JobState, facts: ModelFacts): Promise<unknown> {
+  if (subject === null) return null;
+  const model = await getModel(ctx, subject);
+  return model.status === "ready" ? model : { ...model, status: "ready", facts, error: null };
+}
+
 /** The checkpoint, if that was asked for; else the run. */
 async function trained(ctx: Context, job: JobState, head: number): Promise<unknown> {
   const { request, subject } = job;
   if (subject === null) return null;
+  const run = await ctx.pool.getRun(ctx.project.id, subject);
   const asked = typeof request === "object" && request !== null && "checkpoint" in request;
-  return asked ? getCheckpoint(ctx, subject, String(head)) : ctx.pool.getRun(ctx.project.id, subject);
+  if (!asked || run === null) return run;
+  return getCheckpoint(ctx, subject, run.lineage === 0 ? String(head) : `${head}.${run.lineage}`);
 }

@@ -30,16 +30,18 @@ function* packed(rows: readonly RecordRow[]): Generator<string> {
   if (items.length > 0) yield `[${items.join(",")}]`;
 }
 
+/** The columns of a record, in the table's order, out of a JSON array of rows. `where true` tells SQLite's parser that
+ * what follows is the conflict's clause and no join's. */
+const selectFrom = (json: string) => sql`
+  select value ->> 'evaluation', value ->> 'item', value ->> 'seed', value ->> 'position', value -> 'prompt',
+    value -> 'references', value ->> 'response', value ->> 'finishReason', value ->> 'numTokens', value ->> 'exactMatch',
+    value ->> 'rougeL'
+  from json_each(${json}) where true`;
+
 /** Statements that insert the rows; a record already there stays, since its response is never generated again.
  * Each binds one value, so that ten thousand rows are a few statements instead of a thousand. */
 export const insertRecords = (db: Database, rows: readonly RecordRow[]) =>
-  [...packed(rows)].map((json) =>
-    db.run(sql`
-      insert or ignore into records (evaluation, item, seed, position, prompt, "references", response, finish_reason, num_tokens, exact_match, rouge_l)
-      select value ->> 'evaluation', value ->> 'item', value ->> 'seed', value ->> 'position', value -> 'prompt', value -> 'references',
-        value ->> 'response', value ->> 'finishReason', value ->> 'numTokens', value ->> 'exactMatch', value ->> 'rougeL'
-      from json_each(${json})`),
-  );
+  [...packed(rows)].map((json) => db.insert(records).select(selectFrom(json)).onConflictDoNothing());
 
 export async function countRecords(db: Database, evaluation: string): Promise<number> {
   const rows = await db.select({ n: count() }).from(records).where(eq(records.evaluation, evaluation));
