@@ -304,3 +304,69 @@ export async function upload(lease: Lease, run: string, step: number, label = ""
   const part = { key, bytes: 4, sha256 };
   return { step, sha256, parameters: 1, files: [{ name: "model.safetensors", bytes: 4, sha256, parts: [part] }] };
 }
+
+/** What a worker does with a train lease: its steps, then the checkpoints it was asked for, then the result. */
+export class Trainer {
+  readonly worker: FakeWorker;
+  readonly lease: Lease;
+
+  constructor(worker: FakeWorker, lease: Lease) {
+    this.worker = worker;
+    this.lease = lease;
+  }
+
+  get payload() {
+    const { payload } = this.lease;
+    if (payload?.kind !== "train") throw new Error("not a train lease");
+    return payload;
+  }
+
+  get id() {
+    const { job, fence, lineage } = this.lease;
+    return { job, run: this.payload.run, fence, lineage: lineage ?? -1 };
+  }
+
+  step(n: number, changes: { hash?: string; prev?: string; fence?: number; lineage?: number; seconds?: number } = {}) {
+    const { seconds, ...rest } = changes;
+    const hashes = { prev: stepPrev(n), hash: stepHash(n), metrics: metrics(seconds ?? 5) };
+    return this.worker.ask({ type: "step", ...this.id, n, ...hashes, ...rest });
+  }
+
+  async checkpoint(step: number, label = ""): Promise<Ack> {
+    const state = await upload(this.lease, this.payload.run, step, label);
+    return this.worker.ask({ type: "checkpoint", ...this.id, state });
+  }
+
+  async resume(step: number): Promise<Ack> {
+    const state = await upload(this.lease, this.payload.run, step, " resume");
+    return this.worker.ask({ type: "resume_state", ...this.id, state });
+  }
+
+  result(head: number, state: string | null = null): Promise<Ack> {
+    const { job, fence, lineage } = this.lease;
+    const output = { kind: "train" as const, head, state_sha256: state };
+    return this.worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
+  }
+
+  /** The whole span, as an honest worker does it. */
+  async honest(): Promise<void> {
+    const { from, to, checkpoint_at, spec } = this.payload;
+    if (checkpoint_at.includes(from - 1)) await this.checkpoint(from - 1);
+    for (let n = from; n <= to; n += 1) {
+      await this.step(n);
+      if (checkpoint_at.includes(n)) await this.checkpoint(n);
+    }
+    await this.result(to, to === spec.optimizer.total_steps ? sha("state") : null);
+  }
+}
+
+/** Trains until no lease comes any more. */
+export async function trainAll(worker: FakeWorker, done: () => Promise<boolean>): Promise<Lease[]> {
+  const leases: Lease[] = [];
+  while (!(await done())) {
+    const lease = await worker.lease();
+    leases.push(lease);
+    await new Trainer(worker, lease).honest();
+  }
+  return leases;
+}
