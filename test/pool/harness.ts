@@ -177,6 +177,14 @@ export class FakeWorker {
     this.#ws.close(1000, "bye");
   }
 
+  /** Closes the socket, as a killed process would, and waits until the pool has noticed. */
+  async vanish(pool: Stub): Promise<void> {
+    this.close();
+    const noticed = async (): Promise<boolean> =>
+      (await sql(pool, "SELECT 1 FROM workers WHERE boot = ? AND socket IS NULL", this.boot)).length > 0;
+    while (!(await noticed())) await this.#ringing(5);
+  }
+
   #ring(): void {
     for (const wake of this.#wake.splice(0)) wake();
   }

@@ -200,7 +200,7 @@ describe("recovery", () => {
   test("a closed socket and the same boot: fence and lease live on", async () => {
     const { pool, worker, trainer } = await begin();
     await trainer.step(1);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 3000);
     const back = await FakeWorker.dial(pool, { boot: worker.boot });
     const leases = [{ job: trainer.lease.job, fence: 1 }, { job: "job_x", fence: 3 }];
@@ -220,7 +220,7 @@ describe("recovery", () => {
     await second.step(2);
     expect((await second.resume(2)).status).toBe("ok");
     await second.step(3);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 5001);
     expect(await pool.getJob(PROJECT, job)).toMatchObject({ status: "queued", workers_available: 0 });
     const other = await FakeWorker.connect(pool);
@@ -283,7 +283,7 @@ describe("recovery", () => {
     const second = await lastLease(worker);
     await second.step(2);
     await second.step(3);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 5001);
     const other = await FakeWorker.connect(pool);
     const replay = await lastLease(other);
@@ -315,7 +315,7 @@ describe("recovery", () => {
     const { pool, run, worker, trainer } = await begin({ total: 1 });
     await trainer.step(1);
     await trainer.checkpoint(1);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 5001);
     const other = await FakeWorker.connect(pool);
     const last = await lastLease(other);
@@ -335,7 +335,7 @@ describe("fingerprints", () => {
     await second.resume(2);
     await second.step(3);
     await second.checkpoint(3);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 5001);
     const other = await FakeWorker.connect(pool, { fingerprint: "f2" });
     expect(other.offered).toBe(0);
@@ -366,7 +366,7 @@ describe("fingerprints", () => {
   test("its own comes back in time", async () => {
     const { pool, worker, trainer } = await begin();
     await trainer.step(1);
-    worker.close();
+    await worker.vanish(pool);
     await later(pool, 5001);
     const other = await FakeWorker.connect(pool, { fingerprint: "f2" });
     await later(pool, FINGERPRINT_WAIT_MS / 2);
