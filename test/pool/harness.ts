@@ -13,13 +13,18 @@ import type { ScorePayload } from "../../src/wire/payloads.ts";
 
 export const PROJECT = "proj_a";
 export const sha = (label: string | number): string =>
-  [...String(label)].map((c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("").padStart(64, "0").slice(-64);
+  [...String(label)]
+    .map((c) => c.charCodeAt(0).toString(16).padStart(2, "0"))
+    .join("")
+    .padStart(64, "0")
+    .slice(-64);
 
 export const stepHash = (n: number, salt = ""): string => sha(`step ${n}${salt}`);
 export const stepPrev = (n: number): string => (n === 1 ? sha("genesis") : stepHash(n - 1));
 
 let counter = 0;
-export const unique = (prefix: string): string => `${prefix}_${(counter += 1)}x${Math.random().toString(36).slice(2, 8)}`;
+export const unique = (prefix: string): string =>
+  `${prefix}_${(counter += 1)}x${Math.random().toString(36).slice(2, 8)}`;
 
 export type Stub = PoolStub & DurableObjectStub;
 
@@ -89,7 +94,11 @@ export class FakeWorker {
   }
 
   static async dial(pool: Stub, options: Options = {}): Promise<FakeWorker> {
-    const headers = { upgrade: "websocket", "x-understudy-key": options.key ?? "key_1", "x-understudy-project": options.project ?? "" };
+    const headers = {
+      upgrade: "websocket",
+      "x-understudy-key": options.key ?? "key_1",
+      "x-understudy-project": options.project ?? "",
+    };
     const response = await pool.fetch(new Request("http://pool/connect", { headers }));
     if (response.webSocket === null) throw new Error(`no socket: ${response.status}`);
     return new FakeWorker(response.webSocket, options.boot ?? newBoot());
@@ -217,7 +226,9 @@ export function scoreJob(changes: Partial<SubmitJob> = {}): SubmitJob {
 
 export const scoreOutput = { kind: "score" as const, items: [], tokens: 7 };
 
-export function runSubmit(changes: { total?: number; every?: number | null; id?: string; project?: string } = {}): SubmitRun {
+export function runSubmit(
+  changes: { total?: number; every?: number | null; id?: string; project?: string } = {},
+): SubmitRun {
   const id = changes.id ?? unique("run");
   const project = changes.project ?? PROJECT;
   const checkpoint_every = changes.every ?? null;
@@ -242,7 +253,11 @@ export function runSubmit(changes: { total?: number; every?: number | null; id?:
   return { id, project, digest: sha(id), request, spec };
 }
 
-export function steps(run: string, ask: TakeStepsRequest["ask"], changes: Partial<TakeStepsRequest> = {}): TakeStepsRequest {
+export function steps(
+  run: string,
+  ask: TakeStepsRequest["ask"],
+  changes: Partial<TakeStepsRequest> = {},
+): TakeStepsRequest {
   const job = unique("job");
   return { job, project: PROJECT, run, digest: sha(job), ask, ...changes };
 }

@@ -57,13 +57,26 @@ describe("a run without faults", () => {
   test("goes in spans under one fence to a completed run", async () => {
     const { pool, run, job, worker, trainer } = await begin({ total: 5, every: 2 });
     expect(trainer.lease).toMatchObject({ fence: 1, lineage: 0, attempt: 1 });
-    expect(trainer.payload).toMatchObject({ from: 1, to: 1, head_hash: null, resume: null, hashes: [], checkpoint_at: [] });
+    expect(trainer.payload).toMatchObject({
+      from: 1,
+      to: 1,
+      head_hash: null,
+      resume: null,
+      hashes: [],
+      checkpoint_at: [],
+    });
     await trainer.honest();
     const spans = await trainAll(worker, async () => (await pool.getRun(PROJECT, run))?.status === "completed");
     // Steps of five seconds: two fit into a span of ten.
     const told = spans.map((lease) => {
       const { payload } = new Trainer(worker, lease);
-      return { fence: lease.fence, attempt: lease.attempt, from: payload.from, to: payload.to, at: payload.checkpoint_at };
+      return {
+        fence: lease.fence,
+        attempt: lease.attempt,
+        from: payload.from,
+        to: payload.to,
+        at: payload.checkpoint_at,
+      };
     });
     expect(told).toEqual([
       { fence: 1, attempt: 1, from: 2, to: 3, at: [2] },
@@ -167,7 +180,9 @@ describe("the journal", () => {
     ]);
     for (const head_chunk of [128, 64, 32, 16]) {
       expect((await worker.ask({ ...oom, rows: 1 })).status).toBe("ok");
-      expect((await sql<{ plan: string }>(pool, "SELECT plan FROM runs"))[0]?.plan).toContain(`"head_chunk":${head_chunk}`);
+      expect((await sql<{ plan: string }>(pool, "SELECT plan FROM runs"))[0]?.plan).toContain(
+        `"head_chunk":${head_chunk}`,
+      );
     }
     expect((await worker.ask({ ...oom, rows: 1 })).status).toBe("cancelled");
     expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "failed", error: { code: "out_of_memory" } });
@@ -203,9 +218,15 @@ describe("recovery", () => {
     await worker.vanish(pool);
     await later(pool, 3000);
     const back = await FakeWorker.dial(pool, { boot: worker.boot });
-    const leases = [{ job: trainer.lease.job, fence: 1 }, { job: "job_x", fence: 3 }];
+    const leases = [
+      { job: trainer.lease.job, fence: 1 },
+      { job: "job_x", fence: 3 },
+    ];
     const welcome = await back.hello({ leases });
-    expect(welcome.reconcile).toEqual([{ ...leases[0], action: "keep" }, { ...leases[1], action: "drop" }]);
+    expect(welcome.reconcile).toEqual([
+      { ...leases[0], action: "keep" },
+      { ...leases[1], action: "drop" },
+    ]);
     await later(pool, 20_000);
     const again = new Trainer(back, trainer.lease);
     expect((await again.step(2)).status).toBe("gap");
@@ -449,7 +470,10 @@ describe("asking for steps", () => {
     const far = steps(run, { count: 2 });
     expect(await pool.takeSteps(far)).toMatchObject({ ok: true, value: { replayed: false } });
     expect(await pool.takeSteps(far)).toMatchObject({ ok: true, value: { replayed: true } });
-    expect(await pool.takeSteps({ ...far, digest: sha("z") })).toMatchObject({ ok: false, code: "idempotency_mismatch" });
+    expect(await pool.takeSteps({ ...far, digest: sha("z") })).toMatchObject({
+      ok: false,
+      code: "idempotency_mismatch",
+    });
     await trainer.honest();
     const second = await lastLease(worker);
     expect(second.payload).toMatchObject({ from: 2, to: 2 });
@@ -467,7 +491,9 @@ describe("asking for steps", () => {
     expect(await worker.next((frame) => frame.type === "cancel")).toEqual({ type: "cancel", job, fence: 1 });
     expect((await trainer.step(2)).status).toBe("stale_fence");
     const progress = { job, fence: 1, tick: 1, phase: "working" as const, done: 0, total: 0 };
-    expect((await worker.ask({ type: "progress", jobs: [progress] })).jobs).toEqual([{ job, status: "cancelled", ttl_ms: 0 }]);
+    expect((await worker.ask({ type: "progress", jobs: [progress] })).jobs).toEqual([
+      { job, status: "cancelled", ttl_ms: 0 },
+    ]);
     expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "ready", head: 1, target: 1 });
     expect(await pool.cancelRun(PROJECT, run)).toMatchObject({ ok: true, value: { status: "cancelled" } });
     expect(await pool.deleteRun(PROJECT, run)).toEqual({ ok: true, value: null });
