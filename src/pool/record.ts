@@ -7,8 +7,8 @@ import type { Turn } from "./turn.ts";
 import { iso } from "./turn.ts";
 import { checkpointView, jobRecord, runView, stepView } from "./views.ts";
 
-/** Kinds whose newest entry holds all that the older ones said. */
-const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "evaluation", "usage"]);
+/** Kinds whose newest entry holds all that the older ones said. Not evaluations: their items need the entry before them. */
+const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "usage"]);
 
 function post(turn: Turn, topic: string, make: (rev: number) => OutboxEntry): void {
   const { outbox, counters, due } = turn.tables;

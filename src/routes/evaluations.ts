@@ -36,7 +36,7 @@ const create = createRoute({
   description: `As ${NDJSON}: one GivenResponse a line, with name, dataset, split and repeat in the query.`,
   ...guard("write"),
   request: {
-    // Not `required`: the JSON validator would then refuse JSON Lines. The handler refuses every other media type.
+    // Not `required`: the JSON validator would then refuse JSON Lines.
     body: { content: { "application/json": { schema: CreateEvaluation }, [NDJSON]: { schema: z.string() } } },
     headers: IdempotencyHeaders.extend(WaitHeaders.shape),
   },
@@ -91,9 +91,8 @@ export const evaluations = newRouter()
     const type = mediaType(c.req.header("content-type"));
     if (type === NDJSON)
       return c.json(await evaluateResponses(c.var.ctx, await readGiven(c.req.query(), c.req.raw.body)), 200);
-    if (type !== "application/json") {
-      throw new ApiError("unsupported_media_type", `Send application/json, or ${NDJSON} for given responses.`);
-    }
+    // Other media types were refused before; none at all came without a body.
+    if (type === "") throw new ApiError("invalid_request", "Send a body: a model to evaluate, or responses to grade.");
     // The declared types of the two media types are one union here; this body is JSON, and valid already.
     const body = CreateEvaluation.parse(c.req.valid("json"));
     if ("responses" in body) return c.json(await evaluateResponses(c.var.ctx, body), 200);

@@ -2,7 +2,6 @@
 import { env } from "cloudflare:workers";
 import type { Context } from "../../src/services/context.ts";
 import { newSecret } from "../../src/services/auth.ts";
-import { poolOf } from "../../src/services/context.ts";
 import { newId, sha256 } from "../../src/services/identity.ts";
 import { blobKey, putBlob } from "../../src/store/blobs.ts";
 import { database } from "../../src/store/database.ts";
@@ -57,7 +56,7 @@ export class TestProject {
   }
 
   get pool() {
-    return poolOf(env, this.id);
+    return env.POOL.get(env.POOL.idFromName(this.id));
   }
 
   context(idempotencyKey: string | null = null): Context {
@@ -120,8 +119,9 @@ export class TestProject {
 
   async #split(dataset: string, split: string, rows: readonly Row[]) {
     const mine = rows.filter((row) => row.split === split);
-    const bytes = new TextEncoder().encode(mine.map((row) => JSON.stringify(row)).join("\n"));
-    const digest = await sha256(bytes);
+    const text = mine.map((row) => JSON.stringify(row)).join("\n");
+    const bytes = new TextEncoder().encode(text);
+    const digest = await sha256(text);
     const key = blobKey({ project: this.id, owner: dataset, fence: 0, sha256: digest });
     await putBlob(env.BLOBS, key, bytes, digest);
     return { dataset, split, rows: mine.length, blob: { key, bytes: bytes.length, sha256: digest }, marks: [] };

@@ -1,0 +1,51 @@
+// The method's routes behind the real middleware, for a project of its own with a real pool, and a scripted worker.
+import { OpenAPIHono } from "@hono/zod-openapi";
+import { env } from "cloudflare:workers";
+import { HTTPException } from "hono/http-exception";
+import { ApiError } from "../../src/errors.ts";
+import { checkpoints } from "../../src/routes/checkpoints.ts";
+import { evaluations } from "../../src/routes/evaluations.ts";
+import { leaderboard } from "../../src/routes/leaderboard.ts";
+import { preferences } from "../../src/routes/preferences.ts";
+import { runs } from "../../src/routes/runs.ts";
+import { scores } from "../../src/routes/scores.ts";
+import type { App } from "../../src/services/context.ts";
+import type { TestProject } from "../services/project.ts";
+
+const app = new OpenAPIHono<App>();
+for (const router of [checkpoints, evaluations, leaderboard, preferences, runs, scores]) app.route("/", router);
+app.onError((error, c) => {
+  if (error instanceof HTTPException) return error.getResponse();
+  if (!(error instanceof ApiError)) throw error;
+  return c.json(error.body(), error.status);
+});
+
+export interface Answered {
+  status: number;
+  headers: Headers;
+  body: unknown;
+}
+
+/** A request with the project's key; JSON bodies are written and read. */
+export async function ask(
+  project: TestProject,
+  method: string,
+  path: string,
+  body?: unknown,
+  headers: Record<string, string> = {},
+): Promise<Answered> {
+  const raw = typeof body === "string";
+  const init = body === undefined ? {} : { body: raw ? body : JSON.stringify(body) };
+  const response = await app.request(
+    path,
+    {
+      method,
+      headers: { authorization: `Bearer ${project.secret}`, "content-type": "application/json", ...headers },
+      ...init,
+    },
+    env,
+  );
+  const text = await response.text();
+  const json = response.headers.get("content-type")?.startsWith("application/json") ?? false;
+  return { status: response.status, headers: response.headers, body: json ? (JSON.parse(text) as unknown) : text };
+}
