@@ -21,7 +21,8 @@ export interface OutboxStore {
   park(item: OutboxItem, waitMs: number, error: string): void;
 }
 
-/** Tries one batch, in order; an entry that fails holds back later ones of its topic only. */
+/** Tries one batch, in order; an entry that fails holds back later ones of its topic only. One that hangs ends the
+ * batch: D1 is stalled, and the others would wait as long. */
 export async function drain(
   store: OutboxStore,
   apply: (entry: OutboxEntry) => Promise<void>,
@@ -30,14 +31,25 @@ export async function drain(
   const failed = new Set<string>();
   for (const item of store.ready(OUTBOX_BATCH)) {
     if (failed.has(item.topic)) continue;
-    try {
-      await withinTime(apply(item.entry), settleMs);
-      store.done(item);
-    } catch (error) {
+    const error = await tryOnce(Promise.resolve(item.entry).then(apply), settleMs);
+    if (error === null) store.done(item);
+    else {
       failed.add(item.topic);
-      store.park(item, outboxWaitMs(item.attempts), describe(error));
+      store.park(item, outboxWaitMs(item.attempts), error);
+      if (error === HUNG) return;
     }
   }
+}
+
+const HUNG = "not settled in time";
+
+/** Null once settled, else what went wrong. A late answer is ignored: the entry is applied again, which changes nothing. */
+async function tryOnce(work: Promise<void>, ms: number): Promise<string | null> {
+  const { promise: hung, resolve } = Promise.withResolvers<string>();
+  const timer = setTimeout(() => resolve(HUNG), ms);
+  const outcome = await Promise.race([hung, work.then(() => null, describe)]);
+  clearTimeout(timer);
+  return outcome;
 }
 
 export function outboxWaitMs(attempts: number): number {
@@ -46,16 +58,4 @@ export function outboxWaitMs(attempts: number): number {
 
 function describe(error: unknown): string {
   return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, MAX_ERROR);
-}
-
-async function withinTime(work: Promise<void>, ms: number): Promise<void> {
-  let timer: ReturnType<typeof setTimeout> | null = null;
-  const late = new Promise<never>((_, reject) => {
-    timer = setTimeout(() => reject(new Error(`not settled within ${ms} ms`)), ms);
-  });
-  try {
-    await Promise.race([work, late]);
-  } finally {
-    clearTimeout(timer);
-  }
 }

@@ -160,15 +160,17 @@ export class Shell {
 
   /** Never throws: an alarm that fails too often is given up by the runtime. */
   async alarm(): Promise<void> {
-    this.#armed = null;
+    // The runtime calls again if this call does not end: no other alarm is needed meanwhile.
+    this.#armed = 0;
     try {
       this.turn(() => undefined);
       if (this.#isDue("outbox")) await this.#drainOutbox();
       if (this.#isDue("garbage")) await this.#collectGarbage();
     } catch (error) {
       console.error(JSON.stringify({ event: "pool_alarm_failed", error: String(error) }));
-      this.#armed = Date.now() + ALARM_RETRY_MS;
-      await this.#ctx.storage.setAlarm(this.#armed);
+      const at = Date.now() + ALARM_RETRY_MS;
+      this.#armed = at;
+      await this.#ctx.storage.setAlarm(at);
       return;
     }
     this.#armed = null;
