@@ -42,6 +42,8 @@ RECONNECT_FIRST_S = 0.1
 RECONNECT_MOST_S = 5.0
 WELCOME_S = 10.0
 WATCH_S = 0.1
+# Close codes for a frame that breaks the protocol: policy violation, message too big.
+REJECTED = (1008, 1009)
 
 _to_worker: TypeAdapter[Welcome | Lease | Ack | Cancel | Drain] = TypeAdapter(ToWorker)
 
@@ -176,6 +178,10 @@ class Connection:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
         log.warning("the pool closed the connection (code %s)", socket.close_code)
+        if socket.close_code in REJECTED:
+            # Sending the same frame again would only close the next connection too.
+            for job in list(self._jobs.values()):
+                self._drop(job, "the pool rejected a frame")
 
     async def _greet(self, socket: ClientConnection) -> Welcome:
         sent_at = time.monotonic()

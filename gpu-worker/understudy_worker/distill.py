@@ -79,9 +79,13 @@ class Trainer:
             state = self._reach(payload, job, lineage=lineage)
         keep = True
         try:
-            while (output := self._span(state, payload, job)) is None:
+            output = self._span(state, payload, job)
+            if output is None:
                 log.warning("run %s: the pool's head is elsewhere, reloading", payload.run)
                 state = self._reach(payload, job, lineage=lineage)
+                output = self._span(state, payload, job)
+            if output is None:
+                raise WorkerError("gap", "the pool's journal does not follow from this lease's payload", retryable=True)
             return output
         except Abandoned as reason:
             keep = str(reason) != "diverged"
@@ -170,7 +174,7 @@ class Trainer:
         state = RunState(
             run=payload.run, lineage=lineage, spec=spec, student=student, teacher=teacher,
             optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash=genesis,
-            genesis=genesis, resume_at=time.monotonic(),
+            resume_at=time.monotonic(),
         )  # fmt: skip
         if payload.resume is not None:
             restore(state, payload.resume, blobs=self._blobs, job=job)

@@ -11,7 +11,7 @@ class WorkerError(Exception):
 
 
 class Refused(Exception):
-    """This worker cannot take the lease; another may."""
+    """This worker cannot take the lease (never, if not retryable); another may."""
 
     def __init__(self, reason: str, *, retryable: bool = True) -> None:
         super().__init__(reason)

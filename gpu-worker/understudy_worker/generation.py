@@ -142,7 +142,7 @@ def _last_logits(loaded: LoadedModel, ids_BT: Tensor, mask_BL: Tensor, cache: Dy
         input_ids=ids_BT,
         attention_mask=mask_BL,
         position_ids=positions_BL[:, -ids_BT.shape[1] :],
-        past_key_values=cache,
+        cache=cache,
         use_cache=True,
     ).last_hidden_state
     return loaded.head(states_BTD[:, -1])

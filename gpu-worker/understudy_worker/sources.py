@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import struct
 import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -72,7 +73,7 @@ class Sources:
     def _local(self, name: str, *, tick: Tick) -> Path:
         path = self.declared.get(name)
         if path is None:
-            raise Refused(f"model_not_found: no --models {name}=PATH on this worker's command line")
+            raise Refused(f"model_not_found: no --models {name}=PATH on this worker's command line", retryable=False)
         if path.is_dir():
             return path
         if path.is_file():
@@ -159,8 +160,9 @@ def _convert_gguf(path: Path, folder: Path, *, tick: Tick) -> None:
         )
         tick()
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
-    except (ValueError, KeyError, NotImplementedError, RuntimeError) as error:
-        raise WorkerError("model_invalid", f"{path.name} cannot be read as a GGUF model: {error}") from error
+    except (ValueError, LookupError, RuntimeError, EOFError, struct.error) as error:
+        reason = str(error).replace(str(path), path.name)[:500]
+        raise WorkerError("model_invalid", f"{path.name} cannot be read as a GGUF model: {reason}") from error
     model.save_pretrained(folder)
     tokenizer.save_pretrained(folder)
     tick()

@@ -40,7 +40,6 @@ class RunState:
     examples: Examples
     head: int
     head_hash: str
-    genesis: str
     resume_at: float
     upload_s: float = 0.0
     sound: bool = True
