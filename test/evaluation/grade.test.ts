@@ -32,7 +32,7 @@ describe("grading", () => {
   });
 
   it("finds the longest common subsequence that the table finds", () => {
-    const tokens = fc.array(fc.constantFrom("a", "b", "c", "constructor"), { maxLength: 150 });
+    const tokens = fc.array(fc.constantFrom("a", "b", "c", "constructor"), { maxLength: 150, size: "max" });
     fc.assert(fc.property(tokens, tokens, (a, b) => lcsLength(a, b) === slowLcs(a, b)));
   });
 });

@@ -121,8 +121,8 @@ describe("asking for steps", () => {
   });
 });
 
-/** The lease's steps, then a checkpoint of two parts where one is asked for, then the end. */
-async function train(worker: FakeWorker, lease: Lease): Promise<void> {
+/** The lease's steps, then a checkpoint of two parts where one is asked for, then the end; the last step taken. */
+async function train(worker: FakeWorker, lease: Lease): Promise<number> {
   const { job, fence, payload } = lease;
   const lineage = lease.lineage ?? 0;
   if (payload?.kind !== "train") throw new Error("not a train lease");
@@ -140,6 +140,7 @@ async function train(worker: FakeWorker, lease: Lease): Promise<void> {
   }
   const output = { kind: "train" as const, head: to, state_sha256: to === 4 ? hash("state") : null };
   await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
+  return to;
 }
 
 async function checkpoint({ project: owner, fence }: Lease, run: string, step: number) {
@@ -172,12 +173,8 @@ describe("a run, trained by a worker", () => {
     id = (await create()).id;
     const worker = await FakeWorker.connect(project.pool);
     const pending = ask(project, "POST", `/v1/runs/${id}/steps`, { to: 4 }, { prefer: "wait=10" });
-    let done = false;
-    void pending.then(() => (done = true));
-    while (!done) {
-      await worker.until(() => worker.offered > 0 || done, 8000);
-      if (worker.offered > 0) await train(worker, await worker.lease());
-    }
+    let head = 0;
+    while (head < 4) head = await train(worker, await worker.lease());
     const answer = await pending;
     expect(answer.status).toBe(200);
     const job = Job.parse(answer.body);
@@ -199,6 +196,16 @@ describe("a run, trained by a worker", () => {
     expect((await ask(project, "GET", `/v1/runs/${id}/events`, undefined, { "last-event-id": last })).status).toBe(204);
     expect((await ask(project, "GET", `/v1/runs/${id}/events`, undefined, { "last-event-id": "x" })).status).toBe(400);
     expect((await ask(project, "GET", "/v1/runs/run_none/events")).status).toBe(404);
+  });
+
+  it("streams what happens while it is read, each event once, until the run ends", async () => {
+    const run = await create();
+    const pending = ask(project, "GET", `/v1/runs/${run.id}/events`);
+    await ask(project, "POST", `/v1/runs/${run.id}/steps`, { to: 1 });
+    await ask(project, "POST", `/v1/runs/${run.id}/cancel`);
+    const seen = events((await pending).body);
+    expect(seen.map((one) => one.id)).toEqual(seen.map((_, i) => i + 1));
+    expect(seen.at(-1)!.event).toMatchObject({ type: "status", data: { status: "cancelled" } });
   });
 
   it("lists its steps in pages once D1 has followed", async () => {
