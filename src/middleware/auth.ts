@@ -30,6 +30,7 @@ async function identify(c: HonoContext<App>): Promise<Caller> {
     throw new ApiError("rate_limited", message, { retryAfter: wait });
   }
   c.set("caller", caller);
+  c.set("idempotencyKey", idempotencyKey(c));
   return caller;
 }
 
@@ -56,7 +57,7 @@ function enterProject(c: HonoContext<App>, caller: Caller, role: Role): void {
     project: caller.project,
     key: caller.key,
     requestId: c.var.requestId,
-    idempotencyKey: idempotencyKey(c),
+    idempotencyKey: c.var.idempotencyKey,
   });
 }
 

@@ -7,7 +7,7 @@ import { requireRole } from "../middleware/auth.ts";
 import type { App } from "../services/context.ts";
 import { ErrorBody } from "../wire/common.ts";
 import type { Role } from "../wire/jobs.ts";
-import { problem } from "./problems.ts";
+import { problem } from "../services/problems.ts";
 
 export type Router = OpenAPIHono<App>;
 

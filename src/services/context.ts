@@ -29,7 +29,7 @@ export type Caller =
 /** Hono's environment. `ctx` is set wherever a key of a project is required. */
 export interface App {
   Bindings: Env;
-  Variables: { ctx: Context; caller: Caller; requestId: string };
+  Variables: { ctx: Context; caller: Caller; requestId: string; idempotencyKey: string | null };
 }
 
 /** The pool that new projects are put on, and that shared worker keys connect to. */

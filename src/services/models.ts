@@ -1,7 +1,8 @@
 // Models by whatever name a request uses: an id, a name in the project, or a checkpoint of a run.
 import { ApiError } from "../errors.ts";
-import type { StoredCheckpoint } from "../pool/api.ts";
+import type { JobState, StoredCheckpoint } from "../pool/api.ts";
 import { findModel } from "../store/models.ts";
+import type { ModelRow } from "../store/models.ts";
 import type { ModelFacts, ModelRef } from "../wire/models.ts";
 import type { Context } from "./context.ts";
 
@@ -14,7 +15,7 @@ export interface ResolvedModel {
 
 const CHECKPOINT = /^(run_[0-9A-Za-z]+)@(best|[0-9]{1,9}(?:\.[0-9]{1,6})?)$/;
 
-const missing = (name: string, param: string): ApiError =>
+export const missingModel = (name: string, param: string): ApiError =>
   new ApiError("not_found", `${param}: the project has no model ${name}; register it with POST /v1/models, or see GET /v1/models.`, { param });
 
 /** The stored checkpoint that `name` stands for; null if `name` is not a checkpoint's. */
@@ -28,7 +29,7 @@ export async function findCheckpoint(ctx: Context, name: string, param: string):
 }
 
 /** A checkpoint's files hold the whole student, so no layer is left to drop; all else is as in the student it was trained from. */
-async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, param: string): Promise<ResolvedModel> {
+export async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, param: string): Promise<ResolvedModel> {
   const { checkpoint, state, run } = stored;
   const student = "prune" in run.student ? run.student.prune.model : run.student.model;
   const base = await resolveModel(ctx, student, param);
@@ -46,12 +47,30 @@ async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, param: 
   };
 }
 
+/** The row as its `prepare` job left it: the pool knows before the record does. */
+export function withOutcome(row: ModelRow, job: JobState | null): ModelRow {
+  if (row.status !== "queued" || job === null) return row;
+  if (job.status === "completed" && job.output?.kind === "prepare") return { ...row, status: "ready", facts: job.output.facts };
+  if (job.status === "failed" || job.status === "cancelled") {
+    const error = job.error ?? { code: "cancelled", message: `job ${job.id} was cancelled`, retryable: false };
+    return { ...row, status: "failed", error };
+  }
+  return row;
+}
+
+/** By id or name; null if the project has no such model. */
+export async function currentModel(ctx: Context, name: string): Promise<ModelRow | null> {
+  const row = await findModel(ctx.db, ctx.project.id, name);
+  if (row?.status !== "queued" || row.job === null) return row;
+  return withOutcome(row, await ctx.pool.getJob(ctx.project.id, row.job));
+}
+
 /** The model that `name` stands for, ready to be used; `param` is the request's field that holds the name. */
 export async function resolveModel(ctx: Context, name: string, param: string): Promise<ResolvedModel> {
   const stored = await findCheckpoint(ctx, name, param);
   if (stored !== null) return resolveCheckpoint(ctx, stored, param);
-  const row = await findModel(ctx.db, ctx.project.id, name);
-  if (row === null) throw missing(name, param);
+  const row = await currentModel(ctx, name);
+  if (row === null) throw missingModel(name, param);
   if (row.facts !== null && row.status === "ready") return { id: row.id, name: row.name, ref: row.ref, facts: row.facts };
   const why =
     row.status === "failed"

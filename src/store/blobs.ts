@@ -20,3 +20,10 @@ export async function getBlob(bucket: R2Bucket, key: string, range?: R2Range): P
   if (object === null) throw new Error(`blob ${key} is gone`);
   return object.body;
 }
+
+/** Keys that one call of R2 deletes. */
+const DELETE_AT_ONCE = 1000;
+
+export async function deleteBlobs(bucket: R2Bucket, keys: readonly string[]): Promise<void> {
+  for (let at = 0; at < keys.length; at += DELETE_AT_ONCE) await bucket.delete(keys.slice(at, at + DELETE_AT_ONCE));
+}

@@ -1,8 +1,7 @@
 // Data sets in D1: what they are, and where their splits lie in R2.
 import { and, eq, or, sql } from "drizzle-orm";
-import type { SQL } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { newestFirst } from "./page.ts";
+import { newestFirst, olderThan } from "./page.ts";
 import { datasets, evaluations, runs } from "./schema.ts";
 
 export type DatasetRow = typeof datasets.$inferSelect;
@@ -27,13 +26,15 @@ export async function putDataset(db: Database, row: typeof datasets.$inferInsert
   return stored;
 }
 
-export const listDatasetRows = (db: Database, project: string, older: SQL | undefined, limit: number): Promise<DatasetRow[]> =>
-  db
+export async function listDatasetRows(db: Database, project: string, after: string | undefined, limit: number): Promise<DatasetRow[]> {
+  const older = await olderThan(db, datasets, project, after);
+  return db
     .select()
     .from(datasets)
     .where(and(eq(datasets.project, project), older))
     .orderBy(...newestFirst(datasets))
     .limit(limit);
+}
 
 export const removeDataset = (db: Database, project: string, id: string) =>
   db.delete(datasets).where(and(eq(datasets.project, project), eq(datasets.id, id)));

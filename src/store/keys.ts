@@ -1,8 +1,8 @@
 // Keys and projects: the authority of who may ask.
-import { and, desc, eq, isNull, sql } from "drizzle-orm";
+import { and, eq, isNull, sql } from "drizzle-orm";
 import type { SQL } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { newestFirst } from "./page.ts";
+import { newestFirst, olderWithin } from "./page.ts";
 import { keys, projects } from "./schema.ts";
 
 export type KeyRow = typeof keys.$inferSelect;
@@ -51,29 +51,36 @@ export async function putProject(
   return { project: storedProject, key: storedKey };
 }
 
-export const listKeys = (db: Database, project: string, older: SQL | undefined, limit: number): Promise<KeyRow[]> =>
-  db
+/** A project's keys, or the shared ones. */
+const ownedBy = (project: string | null): SQL => (project === null ? isNull(keys.project) : eq(keys.project, project));
+
+export async function listKeys(db: Database, project: string | null, after: string | undefined, limit: number): Promise<KeyRow[]> {
+  const scope = ownedBy(project);
+  const older = await olderWithin(db, keys, scope, after);
+  return db
     .select()
     .from(keys)
-    .where(and(eq(keys.project, project), isNull(keys.revokedAt), older))
+    .where(and(scope, isNull(keys.revokedAt), older))
     .orderBy(...newestFirst(keys))
     .limit(limit);
+}
 
-/** False if the project has no such key. */
+/** False if there is no such key. */
 export async function revoke(db: Database, project: string | null, id: string, now: number): Promise<boolean> {
-  const owner = project === null ? isNull(keys.project) : eq(keys.project, project);
   const revoked = await db
     .update(keys)
     .set({ revokedAt: now })
-    .where(and(eq(keys.id, id), owner, isNull(keys.revokedAt)))
+    .where(and(eq(keys.id, id), ownedBy(project), isNull(keys.revokedAt)))
     .returning({ id: keys.id });
   return revoked.length > 0;
 }
 
-export const listProjects = (db: Database, older: SQL | undefined, limit: number): Promise<ProjectRow[]> =>
-  db
+export async function listProjects(db: Database, after: string | undefined, limit: number): Promise<ProjectRow[]> {
+  const older = await olderWithin(db, projects, undefined, after);
+  return db
     .select()
     .from(projects)
     .where(older)
-    .orderBy(desc(projects.createdAt), desc(projects.id))
+    .orderBy(...newestFirst(projects))
     .limit(limit);
+}

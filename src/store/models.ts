@@ -1,8 +1,7 @@
 // The model registry in D1.
 import { and, eq, or, sql } from "drizzle-orm";
-import type { SQL } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { newestFirst } from "./page.ts";
+import { newestFirst, olderThan } from "./page.ts";
 import { evaluations, models, runs } from "./schema.ts";
 
 export type ModelRow = typeof models.$inferSelect;
@@ -28,13 +27,15 @@ export async function putModel(db: Database, row: typeof models.$inferInsert): P
   return stored;
 }
 
-export const listModels = (db: Database, project: string, older: SQL | undefined, limit: number): Promise<ModelRow[]> =>
-  db
+export async function listModels(db: Database, project: string, after: string | undefined, limit: number): Promise<ModelRow[]> {
+  const older = await olderThan(db, models, project, after);
+  return db
     .select()
     .from(models)
     .where(and(eq(models.project, project), older))
     .orderBy(...newestFirst(models))
     .limit(limit);
+}
 
 export const removeModel = (db: Database, project: string, id: string) =>
   db.delete(models).where(and(eq(models.project, project), eq(models.id, id)));
