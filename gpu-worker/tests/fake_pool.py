@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import threading
 from typing import Any
 
 from journal import Journal, from_worker
 from websockets.asyncio.server import Server, ServerConnection, serve
+from websockets.exceptions import ConnectionClosed
 
 from understudy_worker.wire import Ack, Hello, JobAck, Lease, Progress, Welcome
 
@@ -83,6 +85,11 @@ class FakePool:
         await self._socket.send(text)
 
     async def _handle(self, socket: ServerConnection) -> None:
+        with contextlib.suppress(ConnectionClosed):  # a killed worker closes without a word
+            await self._converse(socket)
+        self._note(lambda: setattr(self, "_socket", None) if self._socket is socket else None)
+
+    async def _converse(self, socket: ServerConnection) -> None:
         async for data in socket:
             frame = from_worker.validate_json(data)
             if isinstance(frame, Hello):
@@ -99,7 +106,6 @@ class FakePool:
             ack = self.journal.receive(frame)
             if frame.type not in self.hold:
                 await socket.send(ack.model_dump_json())
-        self._note(lambda: setattr(self, "_socket", None) if self._socket is socket else None)
 
     def _note(self, change: Any) -> None:
         with self.journal.changed:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import random
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from blob_server import BlobServer
 from conftest import Room, ref
 from journal import Journal, local_job
 
-from understudy_worker.data import batch_indices, epoch_order, micro_batches, read_rows, tokenise
+from understudy_worker.data import batch_indices, epoch_order, micro_batches, pack, read_rows, tokenise
 from understudy_worker.errors import WorkerError
 from understudy_worker.models import LoadedModel
 from understudy_worker.optimizer import adamw, learning_rate
@@ -80,6 +81,14 @@ def test_no_rows_left_is_an_error_with_the_reason(
     with pytest.raises(WorkerError, match="the response is empty") as error:
         tokenise(read_rows(json.dumps(data[0]).encode()), student, spec=spec, job=job)
     assert error.value.code == "no_rows"
+
+
+def test_packing_covers_each_index_once_within_the_budget() -> None:
+    lengths = [random.Random(3).randint(1, 50) for _ in range(100)]
+    batches = list(pack(lengths, budget=120))
+    assert sorted(index for batch in batches for index in batch) == list(range(100))
+    assert all(max(lengths[index] for index in batch) * len(batch) <= 120 for batch in batches)
+    assert list(pack([500], budget=120)) == [[0]]
 
 
 @pytest.mark.parametrize("objective", [runs.DPKD, runs.SFT])

@@ -15,7 +15,7 @@ from understudy_worker import scoring
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.models import LoadedModel
-from understudy_worker.scoring import logprobs, pack
+from understudy_worker.scoring import logprobs
 from understudy_worker.wire import ScorePayload
 
 
@@ -41,32 +41,30 @@ def plain(loaded: LoadedModel, tokens: Tokens) -> list[float]:
 def test_equals_plain_transformers(room: Room, name: str) -> None:
     loaded = room.models.get(ref(name), tick=lambda: None)
     batch = sequences(20, vocabulary=loaded.model.config.vocab_size)
-    for tokens, values in zip(batch, logprobs(loaded, batch, budget=600), strict=True):
-        assert values == pytest.approx(plain(loaded, tokens), abs=1e-5)
+    for tokens in batch:
+        assert logprobs(loaded, tokens) == pytest.approx(plain(loaded, tokens), abs=1e-5)
 
 
-@pytest.mark.parametrize("budget", [1, 100, 1000, 100_000])
-def test_does_not_depend_on_the_batch(teacher: LoadedModel, budget: int) -> None:
-    batch = sequences(25, vocabulary=teacher.model.config.vocab_size, seed=1)
-    alone = [logprobs(teacher, [tokens], budget=1)[0] for tokens in batch]
-    for one, many in zip(alone, logprobs(teacher, batch, budget=budget), strict=True):
-        assert many == pytest.approx(one, abs=1e-5)
+def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal) -> None:
+    """In one payload with others, in another order, alone: the same bits."""
+    texts = ["Blue.", "the colour of grass " * 9, "", "1 2 3 4", "Paris, and the capital of Italy is Rome."]
+
+    def scored(responses: list[str]) -> dict[str, list[float]]:
+        asked = payload(items=[{"prompt": "The sky is", "responses": responses}])
+        output = scoring.run(asked, local_job(journal, asked), room.models)
+        return {text: item.student_logprobs for text, item in zip(responses, output.items[0], strict=True)}
+
+    together = scored(texts)
+    assert scored(texts[::-1]) == together
+    assert all(scored([text]) == {text: together[text]} for text in texts)
 
 
 def test_chunks_of_the_head_change_nothing(teacher: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = sequences(10, vocabulary=teacher.model.config.vocab_size, seed=2)
-    whole = logprobs(teacher, batch, budget=1000)
+    whole = [logprobs(teacher, tokens) for tokens in batch]
     monkeypatch.setattr(scoring, "HEAD_CHUNK", 3)
-    for one, other in zip(whole, logprobs(teacher, batch, budget=1000), strict=True):
-        assert other == pytest.approx(one, abs=1e-5)
-
-
-def test_packing_covers_each_index_once_within_the_budget() -> None:
-    lengths = [random.Random(3).randint(1, 50) for _ in range(100)]
-    batches = list(pack(lengths, budget=120))
-    assert sorted(index for batch in batches for index in batch) == list(range(100))
-    assert all(max(lengths[index] for index in batch) * len(batch) <= 120 for batch in batches)
-    assert list(pack([500], budget=120)) == [[0]]
+    for tokens, values in zip(batch, whole, strict=True):
+        assert logprobs(teacher, tokens) == pytest.approx(values, abs=1e-5)
 
 
 def payload(**changes: Any) -> ScorePayload:

@@ -12,8 +12,6 @@ import torch
 from understudy_worker.wire import Fingerprint
 
 ATTENTION = "sdpa"
-# Padded tokens in one forward pass without gradients; bounds activations, not results.
-FORWARD_TOKENS = {"cpu": 4096, "cuda": 32768}
 
 
 @dataclass(frozen=True)
@@ -22,10 +20,6 @@ class Backend:
 
     device: torch.device
     threads: int
-
-    @property
-    def forward_tokens(self) -> int:
-        return FORWARD_TOKENS[self.device.type]
 
     def memory_bytes(self) -> int:
         """Memory of the device in bytes."""

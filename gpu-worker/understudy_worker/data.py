@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -12,7 +12,6 @@ from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.jobs import Job
 from understudy_worker.models import LoadedModel
-from understudy_worker.scoring import pack
 from understudy_worker.tokens import encode_prompt, encode_response, join
 from understudy_worker.wire import Row, RowsReport, RunSpec, SkippedExample
 
@@ -98,6 +97,18 @@ def batch_indices(row_ids: tuple[str, ...], *, seed: int, n: int, batch_size: in
     places = range(first, first + batch_size)
     count = len(row_ids)
     return [epoch_order(row_ids, seed=seed, epoch=place // count)[place % count] for place in places]
+
+
+def pack(lengths: Sequence[int], *, budget: int) -> Iterator[list[int]]:
+    """Indices in batches of like lengths whose padded size stays within `budget` tokens (one may exceed it alone)."""
+    batch: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
+        if batch and lengths[index] * (len(batch) + 1) > budget:
+            yield batch
+            batch = []
+        batch.append(index)
+    if batch:
+        yield batch
 
 
 def micro_batches(batch: Sequence[Example], *, tokens: int | None) -> list[list[Example]]:

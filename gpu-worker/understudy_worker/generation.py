@@ -195,7 +195,7 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
     teacher = models.get(payload.teacher, tick=job.advance)
     student = models.get(payload.student, tick=job.advance)
     limit = shared_context(teacher, student)
-    job.advance("working", total=2 * len(payload.prompts))
+    job.advance("working")
     answers = {
         name: _answer_all(loaded, payload.prompts, payload, job)
         for name, loaded in (("teacher", teacher), ("student", student))
@@ -205,7 +205,7 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         for name in ("teacher", "student")
         for prompt, answer in zip(payload.prompts, answers[name], strict=True)
     ]
-    scored = iter(score_tokens(teacher, student, sequences, budget=models.backend.forward_tokens, job=job))
+    scored = iter(score_tokens(teacher, student, sequences, job=job))
     compared = {
         name: [
             ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored))
