@@ -118,6 +118,8 @@ export interface PoolApi {
   drainWorker(project: string, worker: string): Promise<Answer<WorkerInfo>>;
   /** The project of the job or run `owner`, if the worker with this key holds its live lease at `fence`; else null. */
   authorizeBlob(key: string, owner: string, fence: number): Promise<string | null>;
+  /** Those of the blobs that something of the pool names. */
+  namedBlobs(keys: string[]): Promise<string[]>;
   /** Closes the sockets of a revoked key. */
   revokeKey(key: string): Promise<void>;
   ping(): Promise<"ok">;

@@ -100,6 +100,10 @@ export function definePool(settle: Settle<Env>) {
       return this.#shell.ask((turn) => workers.authorizeBlob(turn, key, owner, fence));
     }
 
+    namedBlobs(keys: string[]) {
+      return this.#shell.ask((turn) => keys.filter((key) => turn.tables.pointers.count("key = ?", key) > 0));
+    }
+
     revokeKey(key: string) {
       return this.#shell.ask((turn) => workers.revokeKey(turn, key));
     }

@@ -39,12 +39,19 @@ export const IdempotencyHeaders = z.object({
     .min(1)
     .max(255)
     .optional()
-    .meta({ description: "the same key with the same body returns the first answer, for 24 h; with another body it is refused" }),
+    .meta({
+      description:
+        "the same key with the same body returns the first answer, for 24 h; with another body it is refused",
+    }),
 });
 
 /** POSTs that may wait for their work take these. */
 export const WaitHeaders = z.object({
-  Prefer: z.string().max(200).optional().meta({ description: "`wait=30`: wait this many seconds for the answer, 60 at most" }),
+  Prefer: z
+    .string()
+    .max(200)
+    .optional()
+    .meta({ description: "`wait=30`: wait this many seconds for the answer, 60 at most" }),
 });
 
 export const answer = <T extends z.ZodType>(schema: T, description: string) => ({

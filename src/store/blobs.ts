@@ -10,7 +10,12 @@ export const blobKey = (place: BlobPlace): string => `${place.project}/${place.o
 
 /** Create-only put that R2 verifies; a blob already at the key has the same content, since the key names its digest.
  * Throws what R2 throws where the content has another digest. */
-export async function putBlob(bucket: R2Bucket, key: string, body: ReadableStream | Uint8Array, sha256: string): Promise<void> {
+export async function putBlob(
+  bucket: R2Bucket,
+  key: string,
+  body: ReadableStream | Uint8Array,
+  sha256: string,
+): Promise<void> {
   await bucket.put(key, body, { sha256, onlyIf: { etagDoesNotMatch: "*" } });
 }
 

@@ -11,5 +11,7 @@ export const database = (d1: D1Database): Database => drizzle(d1, { schema });
 /** Cuts rows so that one INSERT of a chunk binds at most 100 parameters. `columns`: values that one row binds. */
 export function chunks<T>(rows: readonly T[], columns: number): T[][] {
   const size = Math.max(1, Math.floor(SQL_PARAMETERS / columns));
-  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) => rows.slice(index * size, (index + 1) * size));
+  return Array.from({ length: Math.ceil(rows.length / size) }, (_, index) =>
+    rows.slice(index * size, (index + 1) * size),
+  );
 }

@@ -26,7 +26,12 @@ export async function putDataset(db: Database, row: typeof datasets.$inferInsert
   return stored;
 }
 
-export async function listDatasetRows(db: Database, project: string, after: string | undefined, limit: number): Promise<DatasetRow[]> {
+export async function listDatasetRows(
+  db: Database,
+  project: string,
+  after: string | undefined,
+  limit: number,
+): Promise<DatasetRow[]> {
   const older = await olderThan(db, datasets, project, after);
   return db
     .select()

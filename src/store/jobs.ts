@@ -6,7 +6,12 @@ import { jobs } from "./schema.ts";
 
 export type JobRow = typeof jobs.$inferSelect;
 
-export async function listJobRows(db: Database, project: string, after: string | undefined, limit: number): Promise<JobRow[]> {
+export async function listJobRows(
+  db: Database,
+  project: string,
+  after: string | undefined,
+  limit: number,
+): Promise<JobRow[]> {
   const older = await olderThan(db, jobs, project, after);
   return db
     .select()

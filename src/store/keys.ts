@@ -47,14 +47,20 @@ export async function putProject(
       .returning(),
     insertKeyOrRead(db, key),
   ]);
-  if (storedProject === undefined || storedKey === undefined) throw new Error("D1 returned no row for an upserted project");
+  if (storedProject === undefined || storedKey === undefined)
+    throw new Error("D1 returned no row for an upserted project");
   return { project: storedProject, key: storedKey };
 }
 
 /** A project's keys, or the shared ones. */
 const ownedBy = (project: string | null): SQL => (project === null ? isNull(keys.project) : eq(keys.project, project));
 
-export async function listKeys(db: Database, project: string | null, after: string | undefined, limit: number): Promise<KeyRow[]> {
+export async function listKeys(
+  db: Database,
+  project: string | null,
+  after: string | undefined,
+  limit: number,
+): Promise<KeyRow[]> {
   const scope = ownedBy(project);
   const older = await olderWithin(db, keys, scope, after);
   return db

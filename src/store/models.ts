@@ -27,7 +27,12 @@ export async function putModel(db: Database, row: typeof models.$inferInsert): P
   return stored;
 }
 
-export async function listModels(db: Database, project: string, after: string | undefined, limit: number): Promise<ModelRow[]> {
+export async function listModels(
+  db: Database,
+  project: string,
+  after: string | undefined,
+  limit: number,
+): Promise<ModelRow[]> {
   const older = await olderThan(db, models, project, after);
   return db
     .select()

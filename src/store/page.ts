@@ -11,7 +11,12 @@ type Owned = Dated & { project: SQLiteColumn };
 export const newestFirst = (table: Dated): SQL[] => [desc(table.createdAt), desc(table.id)];
 
 /** The condition that leaves what comes after the row `after`, undefined for the first page; 400 if `scope` has no such row. */
-export async function olderWithin(db: Database, table: Dated, scope: SQL | undefined, after: string | undefined): Promise<SQL | undefined> {
+export async function olderWithin(
+  db: Database,
+  table: Dated,
+  scope: SQL | undefined,
+  after: string | undefined,
+): Promise<SQL | undefined> {
   if (after === undefined) return undefined;
   const [row] = await db
     .select({ createdAt: table.createdAt, id: table.id })
@@ -23,8 +28,16 @@ export async function olderWithin(db: Database, table: Dated, scope: SQL | undef
 }
 
 /** `olderWithin` one project. */
-export const olderThan = (db: Database, table: Owned, project: string, after: string | undefined): Promise<SQL | undefined> =>
-  olderWithin(db, table, eq(table.project, project), after);
+export const olderThan = (
+  db: Database,
+  table: Owned,
+  project: string,
+  after: string | undefined,
+): Promise<SQL | undefined> => olderWithin(db, table, eq(table.project, project), after);
 
 export const unknownCursor = (after: string): ApiError =>
-  new ApiError("invalid_request", `after: this list has no item ${after}; give the last_id of a page, or leave it out.`, { param: "after" });
+  new ApiError(
+    "invalid_request",
+    `after: this list has no item ${after}; give the last_id of a page, or leave it out.`,
+    { param: "after" },
+  );

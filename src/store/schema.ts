@@ -56,7 +56,10 @@ export const models = sqliteTable(
     requestDigest: text("request_digest").notNull(),
     createdAt,
   },
-  (table) => [uniqueIndex("models_name").on(table.project, table.name), index("models_list").on(table.project, table.createdAt)],
+  (table) => [
+    uniqueIndex("models_name").on(table.project, table.name),
+    index("models_list").on(table.project, table.createdAt),
+  ],
 );
 
 export const datasets = sqliteTable(
@@ -72,7 +75,10 @@ export const datasets = sqliteTable(
     requestDigest: text("request_digest").notNull(),
     createdAt,
   },
-  (table) => [uniqueIndex("datasets_name").on(table.project, table.name), index("datasets_list").on(table.project, table.createdAt)],
+  (table) => [
+    uniqueIndex("datasets_name").on(table.project, table.name),
+    index("datasets_list").on(table.project, table.createdAt),
+  ],
 );
 
 export const runs = sqliteTable(
@@ -124,7 +130,9 @@ export const jobs = sqliteTable(
     rev: integer("rev").notNull(),
     kind: text("kind").notNull(),
     status: text("status").notNull(),
-    body: text("body", { mode: "json" }).$type<Omit<Job, "result" | "position" | "workers_available" | "note">>().notNull(),
+    body: text("body", { mode: "json" })
+      .$type<Omit<Job, "result" | "position" | "workers_available" | "note">>()
+      .notNull(),
     createdAt,
   },
   (table) => [index("jobs_list").on(table.project, table.createdAt)],

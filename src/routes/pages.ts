@@ -1,0 +1,109 @@
+// What a person opens in a browser: the front page, and the reference of every endpoint.
+import { Hono } from "hono";
+import { html } from "hono/html";
+import { secureHeaders, NONCE } from "hono/secure-headers";
+import type { App } from "../services/context.ts";
+import { openApiDocument } from "./openapi.ts";
+
+/** The reference draws itself with scripts and inline styles of one bundle, served from our own assets. */
+const referenceHeaders = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    scriptSrc: [NONCE],
+    styleSrc: ["'unsafe-inline'"],
+    imgSrc: ["'self'", "data:"],
+    fontSrc: ["'self'", "data:"],
+    connectSrc: ["'self'"],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+});
+
+const pageHeaders = secureHeaders({
+  contentSecurityPolicy: {
+    defaultSrc: ["'none'"],
+    styleSrc: [NONCE],
+    baseUri: ["'none'"],
+    formAction: ["'none'"],
+    frameAncestors: ["'none'"],
+  },
+});
+
+export const pages = new Hono<App>();
+
+pages.get("/openapi.json", (c) => c.json(openApiDocument()));
+
+pages.get("/docs", referenceHeaders, (c) =>
+  c.html(
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>understudy: reference</title>
+        </head>
+        <body>
+          <div id="reference"></div>
+          <script nonce="${c.get("secureHeadersNonce") ?? ""}" src="/assets/scalar.js"></script>
+          <script nonce="${c.get("secureHeadersNonce") ?? ""}">
+            Scalar.createApiReference("#reference", {
+              url: "/openapi.json",
+              withDefaultFonts: false,
+              hideClientButton: true,
+              telemetry: false,
+              agent: { disabled: true },
+              mcp: { disabled: true },
+            });
+          </script>
+        </body>
+      </html>`,
+  ),
+);
+
+pages.get("/", pageHeaders, (c) =>
+  c.html(
+    html`<!doctype html>
+      <html lang="en">
+        <head>
+          <meta charset="utf-8" />
+          <meta name="viewport" content="width=device-width, initial-scale=1" />
+          <title>understudy</title>
+          <style nonce="${c.get("secureHeadersNonce") ?? ""}">
+            :root {
+              color-scheme: light dark;
+              font:
+                1.05rem/1.6 system-ui,
+                sans-serif;
+            }
+            body {
+              max-width: 42rem;
+              margin: 12vh auto;
+              padding: 0 1.25rem;
+            }
+            h1 {
+              font-size: 2rem;
+              letter-spacing: -0.02em;
+            }
+            code {
+              font-size: 0.95em;
+            }
+          </style>
+        </head>
+        <body>
+          <main>
+            <h1>understudy</h1>
+            <p>
+              Trains a small language model to stand in for a large one, and proves how well it does: implicit rewards
+              and preferences over HTTP, distillation steps on command, and a leaderboard of exact-match results.
+            </p>
+            <ul>
+              <li><a href="/docs">Reference of every endpoint</a></li>
+              <li><a href="/openapi.json">OpenAPI document</a></li>
+              <li><a href="/healthz">Health</a></li>
+            </ul>
+          </main>
+        </body>
+      </html>`,
+  ),
+);
