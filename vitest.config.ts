@@ -1,4 +1,5 @@
-// Two projects: `workers` runs in real workerd with the bindings of wrangler.toml, `node` runs under Node.
+// Three projects: `workers` and `pool` run in real workerd with the bindings of wrangler.toml, `node` runs under Node.
+// `pool` has a Worker of its own, whose Durable Object tells its changes to the test instead of D1.
 import { mkdirSync } from "node:fs";
 import { cloudflareTest, readD1Migrations } from "@cloudflare/vitest-plugin";
 import { defineConfig } from "vitest/config";
@@ -6,29 +7,30 @@ import { defineConfig } from "vitest/config";
 // wrangler.toml names this folder; the build fills it, and workerd refuses to start without it.
 mkdirSync("dist/assets", { recursive: true });
 
+const secrets = { OPERATOR_SECRET: "operator-secret-of-tests", ID_SECRET: "id-secret-of-tests" };
+const wrangler = { configPath: "./wrangler.toml" };
+
 export default defineConfig({
   test: {
     projects: [
       {
         plugins: [
           cloudflareTest(async () => ({
-            wrangler: { configPath: "./wrangler.toml" },
-            miniflare: {
-              bindings: {
-                OPERATOR_SECRET: "operator-secret-of-tests",
-                ID_SECRET: "id-secret-of-tests",
-                MIGRATIONS: await readD1Migrations("migrations"),
-              },
-            },
+            wrangler,
+            miniflare: { bindings: { ...secrets, MIGRATIONS: await readD1Migrations("migrations") } },
           })),
         ],
         test: {
           name: "workers",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/**/*.node.test.ts"],
+          exclude: ["test/**/*.node.test.ts", "test/pool/**"],
           setupFiles: ["./test/setup.ts"],
           testTimeout: 15_000,
         },
+      },
+      {
+        plugins: [cloudflareTest({ main: "./test/pool/worker.ts", wrangler, miniflare: { bindings: secrets } })],
+        test: { name: "pool", include: ["test/pool/**/*.test.ts"], testTimeout: 15_000 },
       },
       {
         test: {

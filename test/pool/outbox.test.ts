@@ -5,8 +5,11 @@ import { OUTBOX_RETRY_MS } from "../../src/config.ts";
 import { drain, outboxWaitMs } from "../../src/pool/drain.ts";
 import type { OutboxItem, OutboxStore } from "../../src/pool/drain.ts";
 import type { OutboxEntry } from "../../src/store/outbox.ts";
-import { FakeWorker, PROJECT, Trainer, clock, freshPool, later, runSubmit, scoreJob, sql, steps } from "./harness.ts";
+import { clock, freshPool, later, sql } from "./harness.ts";
 import { outbox } from "./worker.ts";
+import { runSubmit, PROJECT, scoreJob, steps } from "./fixtures.ts";
+import { FakeWorker } from "./fake-worker.ts";
+import { Trainer } from "./trainer.ts";
 
 beforeEach(() => {
   clock.start();

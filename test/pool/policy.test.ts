@@ -89,7 +89,12 @@ describe("a step", () => {
     ["is behind, and not there", { ...step, n: 4 }, {}, "gap"],
     ["has another past", { ...step, prev: "x" }, {}, "gap"],
     ["is past the lease", step, { to: 4 }, "gap"],
-    ["is the first: its past is the workers' own", { n: 1, prev: "any", hash: "h1" }, { head: 0, headHash: null }, "ok"],
+    [
+      "is the first: its past is the workers' own",
+      { n: 1, prev: "any", hash: "h1" },
+      { head: 0, headHash: null },
+      "ok",
+    ],
   ])("%s", (_name, frame, changes, decision) => {
     expect(decideStep(frame, () => ({ ...journal, ...changes }))).toBe(decision);
   });

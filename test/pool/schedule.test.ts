@@ -121,7 +121,9 @@ describe("fairness", () => {
   });
 
   test("no grant exceeds a worker's slots, none is given twice, and none that fits is left while a slot is free", () => {
-    const jobs = fc.array(fc.record({ project: fc.constantFrom("a", "b", "c"), cost: fc.integer({ min: 1, max: 9999 }) }));
+    const jobs = fc.array(
+      fc.record({ project: fc.constantFrom("a", "b", "c"), cost: fc.integer({ min: 1, max: 9999 }) }),
+    );
     const slots = fc.array(fc.integer({ min: 0, max: 3 }), { maxLength: 4 });
     fc.assert(
       fc.property(jobs, slots, (asked, free) => {

@@ -11,7 +11,8 @@ import { openTables } from "../../src/pool/tables/index.ts";
 import type { Tables } from "../../src/pool/tables/index.ts";
 import { Turn } from "../../src/pool/turn.ts";
 import type { AckStatus, Lease } from "../../src/wire/pool.ts";
-import { fingerprint, metrics, newBoot, runSubmit, sha, steps } from "./harness.ts";
+import { runSubmit, metrics, fingerprint, sha, steps } from "./fixtures.ts";
+import { newBoot } from "./fake-worker.ts";
 
 export const TOTAL = 6;
 const honest = (n: number): string => sha(`honest ${n}`);
@@ -30,6 +31,8 @@ export class Simulation {
   readonly storage: DurableObjectStorage;
   readonly workers = [new SimWorker(), new SimWorker(), new SimWorker()];
   readonly run: string;
+  /** Told of each frame before it is decided; returns what must be answered, or null where anything may be. */
+  oracle: (worker: SimWorker, frame: WorkFrame) => AckStatus | null = () => null;
   now = 1_000_000_000_000;
   #sockets = 0;
   #seq = 0;
@@ -101,13 +104,27 @@ export class Simulation {
   say(worker: SimWorker, frame: WorkFrame): AckStatus | null {
     if (worker.socket === null) return null;
     worker.said.push(frame);
+    this.turn(() => undefined);
+    const expected = this.oracle(worker, frame);
     const decision = this.turn((turn) => {
       const row = turn.tables.workers.get(worker.boot);
       if (row === null) throw new Error("an unknown worker");
       return decide(turn, row, frame, true);
     });
     if (!("ack" in decision)) throw new Error(JSON.stringify(decision));
-    return decision.ack.status;
+    const { status } = decision.ack;
+    if (expected !== null && status !== expected) throw new Error(`${frame.type}: ${status}, not ${expected}`);
+    return status;
+  }
+
+  /** A worker that lost count: a step too far ahead. */
+  skip(worker: SimWorker, ahead: number): void {
+    const { lease } = worker;
+    if (lease === null) return;
+    const id = { job: lease.job, run: this.run, fence: lease.fence, lineage: lease.lineage ?? 0 };
+    const n = worker.at + 1 + ahead;
+    const hashes = { prev: honest(n - 1), hash: honest(n), metrics: metrics(4) };
+    this.say(worker, { type: "step", seq: (this.#seq += 1), ...id, n, ...hashes });
   }
 
   /** The next thing that an honest worker does with its lease. */

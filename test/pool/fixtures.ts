@@ -1,0 +1,166 @@
+// What is asked of the pool, and what workers answer, in its smallest form.
+import { env } from "cloudflare:workers";
+import type { SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "../../src/pool/api.ts";
+import type { ModelRef } from "../../src/wire/models.ts";
+import type { ScorePayload } from "../../src/wire/payloads.ts";
+import type { Fingerprint, Lease } from "../../src/wire/pool.ts";
+import { CreateRun } from "../../src/wire/runs.ts";
+import type { StepMetrics, StoredState } from "../../src/wire/runs.ts";
+
+export const PROJECT = "proj_a";
+export const sha = (label: string | number): string =>
+  Array.from(String(label))
+    .map((c) => c.charCodeAt(0).toString(16).padStart(2, "0"))
+    .join("")
+    .padStart(64, "0")
+    .slice(-64);
+
+export const stepHash = (n: number, salt = ""): string => sha(`step ${n}${salt}`);
+export const stepPrev = (n: number): string => (n === 1 ? sha("genesis") : stepHash(n - 1));
+
+let counter = 0;
+export const unique = (prefix: string): string =>
+  `${prefix}_${(counter += 1)}x${Math.random().toString(36).slice(2, 8)}`;
+
+export function fingerprint(name = "f1"): Fingerprint {
+  const rest = { torch: "2.13.0", device: "cpu", cpu_capability: "AVX2", math: "mkl", threads: 2, world_size: 1 };
+  return { ...rest, attention: "sdpa", compile: "none", digest: sha(name) };
+}
+
+export function model(name = "tiny"): ModelRef {
+  return { model: `model_${name}`, base: { type: "local", name }, layer_indices: null, weights_digest: null };
+}
+
+export function scorePayload(name = "tiny"): ScorePayload {
+  const items = [{ prompt: "hello", responses: ["a"] }];
+  return { kind: "score", teacher: model(name), student: model(name), template: "chat", items };
+}
+
+export function scoreJob(changes: Partial<SubmitJob> = {}): SubmitJob {
+  const id = unique("job");
+  const base = { id, project: PROJECT, digest: sha(id), subject: null, request: { ask: id }, artifact: null, cost: 10 };
+  return { ...base, payload: scorePayload(), ...changes };
+}
+
+export const scoreOutput = { kind: "score" as const, items: [], tokens: 7 };
+
+export function runSubmit(
+  changes: { total?: number; every?: number | null; id?: string; project?: string } = {},
+): SubmitRun {
+  const id = changes.id ?? unique("run");
+  const project = changes.project ?? PROJECT;
+  const checkpoint_every = changes.every ?? null;
+  const request = CreateRun.parse({
+    name: "r",
+    teacher: "teacher",
+    student: { model: "tiny" },
+    dataset: "d",
+    objective: { type: "dpkd" },
+    optimizer: { total_steps: changes.total ?? 10 },
+    checkpoint_every,
+  });
+  const data = {
+    dataset: "ds_1",
+    split: "train",
+    rows: 4,
+    blob: { key: `${project}/ds_1/1/${sha("data")}`, bytes: 3, sha256: sha("data") },
+  };
+  const { objective, optimizer, batch_size, dtype, seed, template, max_prompt_length, max_length } = request;
+  const settings = { objective, optimizer, batch_size, dtype, seed, template, max_prompt_length, max_length };
+  const spec = { teacher: model(), student: model(), data, checkpoint_every, ...settings };
+  return { id, project, digest: sha(id), request, spec };
+}
+
+export function steps(
+  run: string,
+  ask: TakeStepsRequest["ask"],
+  changes: Partial<TakeStepsRequest> = {},
+): TakeStepsRequest {
+  const job = unique("job");
+  return { job, project: PROJECT, run, digest: sha(job), ask, ...changes };
+}
+
+export function evaluationSubmit(sizes: number[], changes: Partial<SubmitEvaluation> = {}): SubmitEvaluation {
+  const id = unique("ev");
+  const generation = { max_new_tokens: 8, temperature: 0, top_p: 1, top_k: 0, stop: [], seeds: [10] };
+  const batches = sizes.map((size, batch) => ({
+    batch,
+    items: Array.from({ length: size }, (_, index) => ({ item: `row-${batch}-${index}`, seed: 10, prompt: "hi" })),
+  }));
+  const n = sizes.reduce((sum, size) => sum + size, 0);
+  const job = unique("job");
+  return {
+    id,
+    job,
+    project: PROJECT,
+    digest: sha(id),
+    identity: null,
+    evaluation: {
+      id,
+      object: "evaluation",
+      created_at: new Date().toISOString(),
+      status: "queued",
+      model: "model_tiny",
+      model_name: null,
+      dataset: "ds_1",
+      split: "test",
+      template: "chat",
+      generation,
+      limit: null,
+      n,
+      done: 0,
+      metrics: null,
+      job,
+      error: null,
+    },
+    payload: { kind: "generate", evaluation: id, model: model(), template: "chat", generation },
+    batches,
+    cost: 100,
+    ...changes,
+  };
+}
+
+export const metrics = (seconds = 0.5): StepMetrics => ({
+  loss: 1,
+  "loss/lm": null,
+  "loss/distill": null,
+  "margin/token_mean": null,
+  argmax_agreement: null,
+  "rewards/chosen": null,
+  "rewards/rejected": null,
+  "rewards/margins": null,
+  "rewards/accuracies": null,
+  grad_norm: 1,
+  learning_rate: 1e-4,
+  tokens: 5,
+  tokens_per_second: 10,
+  seconds,
+});
+
+/** Puts the bytes into R2 as a worker's upload would, and names them. */
+export async function upload(lease: Lease, run: string, step: number, label = ""): Promise<StoredState> {
+  const sha256 = sha(`${run.slice(-6)} ${step}${label}`);
+  const key = `${lease.project}/${run}/${lease.fence}/${sha256}`;
+  await env.BLOBS.put(key, "data");
+  const part = { key, bytes: 4, sha256 };
+  return { step, sha256, parameters: 1, files: [{ name: "model.safetensors", bytes: 4, sha256, parts: [part] }] };
+}
+
+export const result = (lease: Lease, output: unknown = scoreOutput) => ({
+  type: "result" as const,
+  job: lease.job,
+  fence: lease.fence,
+  lineage: null,
+  output: output as typeof scoreOutput,
+  artifact: null,
+});
+
+export const fail = (lease: Lease, retryable: boolean) => ({
+  type: "fail" as const,
+  job: lease.job,
+  fence: lease.fence,
+  lineage: null,
+  code: "broken",
+  detail: "it broke",
+  retryable,
+});
