@@ -14,6 +14,7 @@ CREATE TABLE `comparisons` (
 	`b` text NOT NULL,
 	`metric` text NOT NULL,
 	`p` real,
+	`sd` real,
 	`n` integer NOT NULL,
 	PRIMARY KEY(`a`, `b`, `metric`)
 );

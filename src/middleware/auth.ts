@@ -38,7 +38,9 @@ function idempotencyKey(c: HonoContext<App>): string | null {
   const header = c.req.header("idempotency-key");
   if (header === undefined) return null;
   if (IDEMPOTENCY_KEY.test(header)) return header;
-  throw new ApiError("invalid_request", "Idempotency-Key: send 1 to 255 visible ASCII characters.", { param: "Idempotency-Key" });
+  throw new ApiError("invalid_request", "Idempotency-Key: send 1 to 255 visible ASCII characters.", {
+    param: "Idempotency-Key",
+  });
 }
 
 function forbidden(role: Role, caller: Caller): ApiError {

@@ -24,7 +24,8 @@ export interface PutBlob {
 }
 
 /** R2's refusal of content whose SHA-256 is not the announced one. */
-const isDigestMismatch = (error: unknown): boolean => error instanceof Error && /checksum|SHA-?256/i.test(error.message);
+const isDigestMismatch = (error: unknown): boolean =>
+  error instanceof Error && /checksum|SHA-?256/i.test(error.message);
 
 function announcedBytes(bytes: number | null): number {
   if (bytes === null) {
@@ -54,7 +55,9 @@ export async function storeBlob(worker: BlobWorker, put: PutBlob) {
     await putBlob(worker.env.BLOBS, key, body, put.sha256);
   } catch (error) {
     if (!isDigestMismatch(error)) throw error;
-    throw new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", { cause: error });
+    throw new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", {
+      cause: error,
+    });
   }
   return { object: "blob" as const, key, bytes, sha256: put.sha256 };
 }

@@ -22,9 +22,7 @@ export interface Context {
 }
 
 /** Who asks: the operator's secret, or a key. A worker key that the operator made belongs to no project. */
-export type Caller =
-  | { kind: "operator" }
-  | { kind: "key"; key: { id: string; role: Role }; project: Project | null };
+export type Caller = { kind: "operator" } | { kind: "key"; key: { id: string; role: Role }; project: Project | null };
 
 /** Hono's environment. `ctx` is set wherever a key of a project is required. */
 export interface App {

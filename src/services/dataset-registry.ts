@@ -29,7 +29,13 @@ async function storeSplit(ctx: Context, dataset: string, split: string, lines: S
   const digest = await sha256(bytes);
   const key = blobKey({ project: ctx.project.id, owner: dataset, fence: 0, sha256: digest });
   await putBlob(ctx.env.BLOBS, key, bytes, digest);
-  return { dataset, split, rows: lines.rows, blob: { key, bytes: bytes.byteLength, sha256: digest }, marks: lines.marks };
+  return {
+    dataset,
+    split,
+    rows: lines.rows,
+    blob: { key, bytes: bytes.byteLength, sha256: digest },
+    marks: lines.marks,
+  };
 }
 
 async function storeSplits(ctx: Context, id: string, upload: Upload): Promise<StoredSplit[]> {
@@ -67,7 +73,16 @@ export async function createDataset(ctx: Context, request: CreateDataset): Promi
   await refuseName(ctx, request.name);
   const body = datasetBody(id, request.name, now, upload);
   const splits = await storeSplits(ctx, id, upload);
-  const row = { id, project: ctx.project.id, name: request.name, body, splits, bytes: upload.bytes, requestDigest, createdAt: now };
+  const row = {
+    id,
+    project: ctx.project.id,
+    name: request.name,
+    body,
+    splits,
+    bytes: upload.bytes,
+    requestDigest,
+    createdAt: now,
+  };
   const stored = await refusingTakenName("data set", request.name, () => putDataset(ctx.db, row));
   assertSameRequest(stored, requestDigest, now);
   return stored.body;
@@ -77,7 +92,9 @@ export async function createDataset(ctx: Context, request: CreateDataset): Promi
 async function refuseName(ctx: Context, name: string): Promise<void> {
   const taken = await findDatasetRow(ctx.db, ctx.project.id, name);
   if (taken === null) return;
-  throw new ApiError("name_taken", `name: there is a data set called ${name} already; choose another name.`, { param: "name" });
+  throw new ApiError("name_taken", `name: there is a data set called ${name} already; choose another name.`, {
+    param: "name",
+  });
 }
 
 export async function listDatasets(ctx: Context, query: { after?: string | undefined; limit: number }) {
@@ -91,14 +108,22 @@ export async function listDatasets(ctx: Context, query: { after?: string | undef
 export async function deleteDataset(ctx: Context, id: string) {
   const row = await findDataset(ctx, id, "id");
   const user = await datasetUser(ctx.db, ctx.project.id, row.id, row.name);
-  if (user !== null) throw new ApiError("in_use", `Data set ${row.name} is used by ${user}; delete that first.`, { param: "id" });
+  if (user !== null)
+    throw new ApiError("in_use", `Data set ${row.name} is used by ${user}; delete that first.`, { param: "id" });
   await removeDataset(ctx.db, ctx.project.id, row.id);
-  await deleteBlobs(ctx.env.BLOBS, row.splits.map(({ blob }) => blob.key));
+  await deleteBlobs(
+    ctx.env.BLOBS,
+    row.splits.map(({ blob }) => blob.key),
+  );
   return { id: row.id, object: "dataset", deleted: true as const };
 }
 
 /** Rows in the order of the upload. A page that begins at a mark reads only itself; any other looks for `after` from the start. */
-export async function listRows(ctx: Context, dataset: StoredDataset, query: { split?: string | undefined; after?: string | undefined; limit: number }) {
+export async function listRows(
+  ctx: Context,
+  dataset: StoredDataset,
+  query: { split?: string | undefined; after?: string | undefined; limit: number },
+) {
   const name = query.split ?? dataset.splits[0]?.split ?? "train";
   const { blob, marks } = storedSplit(dataset, name, "split");
   const mark = marks.find(({ after }) => after === query.after);

@@ -15,14 +15,18 @@ export type StoredSplit = DatasetRow["splits"][number];
 export async function findDataset(ctx: Context, idOrName: string, param: string): Promise<StoredDataset> {
   const row = await findDatasetRow(ctx.db, ctx.project.id, idOrName);
   if (row !== null) return row;
-  throw new ApiError("not_found", `${param}: the project has no data set ${idOrName}; see GET /v1/datasets.`, { param });
+  throw new ApiError("not_found", `${param}: the project has no data set ${idOrName}; see GET /v1/datasets.`, {
+    param,
+  });
 }
 
 export function storedSplit(dataset: StoredDataset, split: string, param: string): StoredSplit {
   const stored = dataset.splits.find((candidate) => candidate.split === split);
   if (stored !== undefined) return stored;
   const names = dataset.splits.map((candidate) => candidate.split).join(", ");
-  throw new ApiError("not_found", `${param}: data set ${dataset.name} has no split ${split}; it has ${names}.`, { param });
+  throw new ApiError("not_found", `${param}: data set ${dataset.name} has no split ${split}; it has ${names}.`, {
+    param,
+  });
 }
 
 /** What a worker needs to read the split. */

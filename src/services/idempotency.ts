@@ -4,12 +4,20 @@ import { ApiError } from "../errors.ts";
 import { isUniqueViolation } from "../store/conflict.ts";
 
 /** Checks that the row that has the request's id was made by this very request, within the key's lifetime. */
-export function assertSameRequest(row: { requestDigest: string; createdAt: number }, digest: string, now: number): void {
+export function assertSameRequest(
+  row: { requestDigest: string; createdAt: number },
+  digest: string,
+  now: number,
+): void {
   if (row.requestDigest !== digest) {
-    throw new ApiError("idempotency_mismatch", "This Idempotency-Key was used with another body; use a new one.", { param: "Idempotency-Key" });
+    throw new ApiError("idempotency_mismatch", "This Idempotency-Key was used with another body; use a new one.", {
+      param: "Idempotency-Key",
+    });
   }
   if (row.createdAt + IDEMPOTENCY_MS < now) {
-    throw new ApiError("idempotency_expired", "This Idempotency-Key is more than 24 h old; use a new one.", { param: "Idempotency-Key" });
+    throw new ApiError("idempotency_expired", "This Idempotency-Key is more than 24 h old; use a new one.", {
+      param: "Idempotency-Key",
+    });
   }
 }
 
@@ -19,6 +27,9 @@ export async function refusingTakenName<T>(what: string, name: string, write: ()
     return await write();
   } catch (error) {
     if (!isUniqueViolation(error)) throw error;
-    throw new ApiError("name_taken", `name: there is a ${what} called ${name} already; choose another name.`, { param: "name", cause: error });
+    throw new ApiError("name_taken", `name: there is a ${what} called ${name} already; choose another name.`, {
+      param: "name",
+      cause: error,
+    });
   }
 }

@@ -14,14 +14,17 @@ function decoded(number: number, pieces: readonly Uint8Array[]): Line {
     // A byte-order mark before the first line is dropped by the decoder.
     return { number, text: new TextDecoder("utf-8", { fatal: true, ignoreBOM: false }).decode(concat(pieces)) };
   } catch (cause) {
-    throw new ApiError("invalid_row", `line ${number}: it is not valid UTF-8; save the file as UTF-8.`, { param: `line ${number}`, cause });
+    throw new ApiError("invalid_row", `line ${number}: it is not valid UTF-8; save the file as UTF-8.`, {
+      param: `line ${number}`,
+      cause,
+    });
   }
 }
 
 /** Splits at newlines; the last line may lack one. `seen` is given each chunk once, in order, before its lines. */
 export async function* lines(
   chunks: AsyncIterable<Uint8Array>,
-  seen: (chunk: Uint8Array) => Promise<void> = async () => undefined,
+  seen: (chunk: Uint8Array) => Promise<void> = () => Promise.resolve(),
 ): AsyncGenerator<Line> {
   let pieces: Uint8Array[] = [];
   let number = 1;

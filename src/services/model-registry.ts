@@ -8,7 +8,15 @@ import type { Context } from "./context.ts";
 import { assertSameRequest, refusingTakenName } from "./idempotency.ts";
 import { digest, resourceId, twinId } from "./identity.ts";
 import { page } from "./list.ts";
-import { currentModel, findCheckpoint, missingModel, pruneLayers, resolveCheckpoint, resolveModel, withOutcome } from "./models.ts";
+import {
+  currentModel,
+  findCheckpoint,
+  missingModel,
+  pruneLayers,
+  resolveCheckpoint,
+  resolveModel,
+  withOutcome,
+} from "./models.ts";
 import { unwrap } from "./wait.ts";
 
 function modelBody(ctx: Context, row: ModelRow): Model {
@@ -122,7 +130,8 @@ export async function deleteModel(ctx: Context, name: string) {
   const row = await findModel(ctx.db, ctx.project.id, name);
   if (row === null) throw missingModel(name, "model");
   const user = await modelUser(ctx.db, ctx.project.id, row.id, row.name);
-  if (user !== null) throw new ApiError("in_use", `Model ${row.name} is used by ${user}; delete that first.`, { param: "model" });
+  if (user !== null)
+    throw new ApiError("in_use", `Model ${row.name} is used by ${user}; delete that first.`, { param: "model" });
   await removeModel(ctx.db, ctx.project.id, row.id);
   return { id: row.id, object: "model", deleted: true as const };
 }

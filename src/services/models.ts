@@ -16,7 +16,11 @@ export interface ResolvedModel {
 const CHECKPOINT = /^(run_[0-9A-Za-z]+)@(best|[0-9]{1,9}(?:\.[0-9]{1,6})?)$/;
 
 export const missingModel = (name: string, param: string): ApiError =>
-  new ApiError("not_found", `${param}: the project has no model ${name}; register it with POST /v1/models, or see GET /v1/models.`, { param });
+  new ApiError(
+    "not_found",
+    `${param}: the project has no model ${name}; register it with POST /v1/models, or see GET /v1/models.`,
+    { param },
+  );
 
 /** The stored checkpoint that `name` stands for; null if `name` is not a checkpoint's. */
 export async function findCheckpoint(ctx: Context, name: string, param: string): Promise<StoredCheckpoint | null> {
@@ -36,7 +40,12 @@ export async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, 
   return {
     id: checkpoint.id,
     name: null,
-    ref: { model: checkpoint.id, base: { type: "files", files: state.files }, layer_indices: null, weights_digest: state.sha256 },
+    ref: {
+      model: checkpoint.id,
+      base: { type: "files", files: state.files },
+      layer_indices: null,
+      weights_digest: state.sha256,
+    },
     facts: {
       ...base.facts,
       layers: run.student_layers?.length ?? base.facts.layers,
@@ -50,7 +59,8 @@ export async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, 
 /** The row as its `prepare` job left it: the pool knows before the record does. */
 export function withOutcome(row: ModelRow, job: JobState | null): ModelRow {
   if (row.status !== "queued" || job === null) return row;
-  if (job.status === "completed" && job.output?.kind === "prepare") return { ...row, status: "ready", facts: job.output.facts };
+  if (job.status === "completed" && job.output?.kind === "prepare")
+    return { ...row, status: "ready", facts: job.output.facts };
   if (job.status === "failed" || job.status === "cancelled") {
     const error = job.error ?? { code: "cancelled", message: `job ${job.id} was cancelled`, retryable: false };
     return { ...row, status: "failed", error };
@@ -71,7 +81,8 @@ export async function resolveModel(ctx: Context, name: string, param: string): P
   if (stored !== null) return resolveCheckpoint(ctx, stored, param);
   const row = await currentModel(ctx, name);
   if (row === null) throw missingModel(name, param);
-  if (row.facts !== null && row.status === "ready") return { id: row.id, name: row.name, ref: row.ref, facts: row.facts };
+  if (row.facts !== null && row.status === "ready")
+    return { id: row.id, name: row.name, ref: row.ref, facts: row.facts };
   const why =
     row.status === "failed"
       ? `could not be loaded: ${row.error?.message ?? "no reason was recorded"}`
@@ -83,7 +94,9 @@ export async function resolveModel(ctx: Context, name: string, param: string): P
 export function pruneLayers(facts: ModelFacts, keepLayers: number, param: string): number[] {
   const { layers, layer_indices: kept } = facts;
   if (keepLayers > layers) {
-    throw new ApiError("invalid_request", `${param}: the model has ${layers} layers; keep ${layers} at the most.`, { param });
+    throw new ApiError("invalid_request", `${param}: the model has ${layers} layers; keep ${layers} at the most.`, {
+      param,
+    });
   }
   return Array.from({ length: keepLayers }, (_, i) => {
     const index = keepLayers === 1 ? 0 : Math.floor((i * (layers - 1)) / (keepLayers - 1) + 0.5);

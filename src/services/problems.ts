@@ -31,7 +31,8 @@ function innermost(issue: Issue, base: readonly PropertyKey[] = []): { issue: Is
 function sentence(issue: Issue, field: string): string {
   if (issue.code === "unrecognized_keys") return `unknown field ${field}; remove it.`;
   const name = field === "" ? "the body" : field;
-  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined")) return `${name} is required: ${issue.expected}.`;
+  if (issue.code === "invalid_type" && issue.message.endsWith("received undefined"))
+    return `${name} is required: ${issue.expected}.`;
   return `${name}: ${issue.message}.`;
 }
 

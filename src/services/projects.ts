@@ -21,7 +21,11 @@ const projectBody = (row: ProjectRow, adminKey: string | null): Project => ({
 });
 
 /** `admin_key` is in this answer only: a replay has null. */
-export async function createProject(env: Env, idempotencyKey: string | null, body: z.infer<typeof CreateProject>): Promise<Project> {
+export async function createProject(
+  env: Env,
+  idempotencyKey: string | null,
+  body: z.infer<typeof CreateProject>,
+): Promise<Project> {
   const now = Date.now();
   const id = await resourceId({ env, project: { id: "operator" }, idempotencyKey }, "proj", "POST /v1/projects");
   const keyId = twinId("key", id);

@@ -29,8 +29,12 @@ interface Format {
 const Text = text(200_000);
 const Prompt = z.union([Text.min(1, "is empty; give the prompt's text"), Messages]);
 /** A response as plain text, or as one turn of the assistant. */
-const AssistantTurn = z.array(Message.extend({ role: z.literal("assistant") })).length(1, "give exactly one assistant message");
-const Answer = z.union([Text, AssistantTurn]).transform((answer) => (typeof answer === "string" ? answer : (answer[0]?.content ?? "")));
+const AssistantTurn = z
+  .array(Message.extend({ role: z.literal("assistant") }))
+  .length(1, "give exactly one assistant message");
+const Answer = z
+  .union([Text, AssistantTurn])
+  .transform((answer) => (typeof answer === "string" ? answer : (answer[0]?.content ?? "")));
 
 const nothing = (): string[] => [];
 const Fields = z.record(z.string(), z.unknown());
@@ -58,19 +62,27 @@ const FORMATS: readonly Format[] = [
       rejected: line.non_preferred_output[0]?.content ?? "",
     }),
     (fields) =>
-      Object.keys(Fields.parse(fields["input"]))
+      Object.keys(Fields.parse(fields.input))
         .filter((column) => column !== "messages")
         .map((column) => `input.${column}`),
   ),
-  format("prompt_chosen_rejected", ["chosen", "rejected"], { prompt: Prompt, chosen: Answer, rejected: Answer }, (line) => ({
-    prompt: line.prompt,
-    response: line.chosen,
-    rejected: line.rejected,
-  })),
+  format(
+    "prompt_chosen_rejected",
+    ["chosen", "rejected"],
+    { prompt: Prompt, chosen: Answer, rejected: Answer },
+    (line) => ({
+      prompt: line.prompt,
+      response: line.chosen,
+      rejected: line.rejected,
+    }),
+  ),
   format("messages", ["messages"], { messages: Messages }, ({ messages }) => {
     const last = messages.at(-1);
     if (last?.role !== "assistant" || messages.length < 2) {
-      throw new ApiError("invalid_row", "messages: the last turn must be the assistant's, and a prompt must come before it.");
+      throw new ApiError(
+        "invalid_row",
+        "messages: the last turn must be the assistant's, and a prompt must come before it.",
+      );
     }
     return { prompt: messages.slice(0, -1), response: last.content, rejected: null };
   }),

@@ -5,7 +5,11 @@ const tooLarge = (maxBytes: number, what: string): ApiError =>
   new ApiError("too_large", `${what} is larger than ${maxBytes} bytes; send less at once.`);
 
 /** The chunks of a body; throws 413 as soon as they exceed `maxBytes`. */
-export async function* capped(body: ReadableStream<Uint8Array> | null, maxBytes: number, what: string): AsyncGenerator<Uint8Array> {
+export async function* capped(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  what: string,
+): AsyncGenerator<Uint8Array> {
   if (body === null) return;
   let total = 0;
   for await (const chunk of body) {
@@ -16,7 +20,11 @@ export async function* capped(body: ReadableStream<Uint8Array> | null, maxBytes:
 }
 
 /** A whole body in memory. */
-export async function readAll(body: ReadableStream<Uint8Array> | null, maxBytes: number, what: string): Promise<Uint8Array<ArrayBuffer>> {
+export async function readAll(
+  body: ReadableStream<Uint8Array> | null,
+  maxBytes: number,
+  what: string,
+): Promise<Uint8Array<ArrayBuffer>> {
   const chunks: Uint8Array[] = [];
   for await (const chunk of capped(body, maxBytes, what)) chunks.push(chunk);
   return concat(chunks);

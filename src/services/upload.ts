@@ -47,10 +47,15 @@ class Collector {
   add(number: number, parsed: ParsedLine): void {
     const { row, format, ignored } = parsed;
     this.format ??= format;
-    if (format !== this.format) throw badLine(number, `it is of format ${format}, the lines before it of ${this.format}; upload one format at a time.`);
+    if (format !== this.format)
+      throw badLine(
+        number,
+        `it is of format ${format}, the lines before it of ${this.format}; upload one format at a time.`,
+      );
     const twin = this.#ids.get(row.id);
     if (twin !== undefined) throw badLine(number, `its id ${row.id} is that of line ${twin}; ids must differ.`);
-    if (this.rows === MAX_DATASET_ROWS) throw new ApiError("too_large", `A data set holds ${MAX_DATASET_ROWS} rows at the most; make two.`);
+    if (this.rows === MAX_DATASET_ROWS)
+      throw new ApiError("too_large", `A data set holds ${MAX_DATASET_ROWS} rows at the most; make two.`);
     this.#ids.set(row.id, number);
     this.rows += 1;
     for (const column of ignored) if (this.ignored.size < MAX_IGNORED) this.ignored.add(column.slice(0, 100));
@@ -60,7 +65,8 @@ class Collector {
   #append(number: number, row: Row): void {
     const split = this.splits.get(row.split) ?? { chunks: [], rows: 0, bytes: 0, marks: [] };
     this.splits.set(row.split, split);
-    if (this.splits.size > MAX_SPLITS) throw badLine(number, `its split ${row.split} is one too many; a data set has ${MAX_SPLITS} at the most.`);
+    if (this.splits.size > MAX_SPLITS)
+      throw badLine(number, `its split ${row.split} is one too many; a data set has ${MAX_SPLITS} at the most.`);
     const before = this.#lastIds.get(row.split);
     if (before !== undefined && split.rows % MARK_EVERY === 0) split.marks.push({ after: before, offset: split.bytes });
     this.#lastIds.set(row.split, row.id);
@@ -70,7 +76,10 @@ class Collector {
     split.bytes += line.byteLength;
     this.bytes += line.byteLength;
     if (this.bytes > MAX_DATASET_BYTES) {
-      throw new ApiError("too_large", `The rows come to more than ${MAX_DATASET_BYTES} bytes as stored; make two data sets.`);
+      throw new ApiError(
+        "too_large",
+        `The rows come to more than ${MAX_DATASET_BYTES} bytes as stored; make two data sets.`,
+      );
     }
   }
 }
@@ -86,6 +95,7 @@ export async function readUpload(body: ReadableStream<Uint8Array> | null, split:
   }
   await writer.close();
   const { format, rows, bytes, ignored, splits } = collector;
-  if (format === null) throw new ApiError("invalid_request", "The body has no rows; send JSON Lines, one JSON object a line.");
+  if (format === null)
+    throw new ApiError("invalid_request", "The body has no rows; send JSON Lines, one JSON object a line.");
   return { format, sha256: hex(await digest.digest), rows, bytes, ignored: [...ignored], splits };
 }

@@ -26,5 +26,9 @@ export function accepted<T extends object>(c: HonoContext<App>, body: T, locatio
 /** The pool's value, or its refusal as an error: errors thrown across RPC lose their class. */
 export function unwrap<T>(answer: Answer<T>): T {
   if (answer.ok) return answer.value;
-  throw new ApiError(answer.code, answer.message, answer.retryAfter === undefined ? {} : { retryAfter: answer.retryAfter });
+  throw new ApiError(
+    answer.code,
+    answer.message,
+    answer.retryAfter === undefined ? {} : { retryAfter: answer.retryAfter },
+  );
 }

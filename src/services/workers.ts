@@ -21,9 +21,16 @@ export const drainWorker = async (ctx: Context, id: string): Promise<WorkerInfo>
   unwrap(await ctx.pool.drainWorker(ctx.project.id, id));
 
 /** Hands a worker's WebSocket to its pool, which is told whose key opened it and nothing that the worker claims. */
-export async function connectWorker(env: Env, request: Request, keyId: string, project: Project | null): Promise<Response> {
+export async function connectWorker(
+  env: Env,
+  request: Request,
+  keyId: string,
+  project: Project | null,
+): Promise<Response> {
   if (request.headers.get("upgrade")?.toLowerCase() !== "websocket") {
-    throw new ApiError("invalid_request", "Open this address as a WebSocket (Upgrade: websocket).", { param: "Upgrade" });
+    throw new ApiError("invalid_request", "Open this address as a WebSocket (Upgrade: websocket).", {
+      param: "Upgrade",
+    });
   }
   const headers = new Headers(request.headers);
   headers.delete("authorization");
