@@ -12,7 +12,8 @@ export const numbers = list("two three four five six seven eight nine ten eleven
 /** Things that can be counted; already plural, and none of them is asked for as a plural. */
 export const countables = list(`
   goats hens mules ducks lemons onions pencils buttons coins candles carrots pillows towels spoons ribbons bricks
-  stamps marbles bottles blankets tickets cushions magnets pebbles shells cookies balloons stickers nails ropes`);
+  stamps marbles bottles blankets tickets cushions magnets pebbles shells cookies balloons stickers nails ropes tiles
+  saucers medals feathers kittens crayons acorns pumpkins sponges blocks envelopes radishes goblets buckets pearls`);
 
 export const objects = list(`
   lamp map kettle camera wallet passport notebook ladder teapot mirror umbrella basket clock jacket letter
@@ -35,27 +36,37 @@ export const deeds = [
   "cooked the soup", "folded the laundry", "brushed the poodle", "locked the gate", "opened the shop", "called the plumber",
   "mailed the parcel", "repaired the bicycle", "planted the tulips", "carried the bags", "answered the phone",
   "peeled the turnips", "polished the shoes", "mopped the floor", "emptied the bins", "fed the cats", "set the alarm",
-  "signed the contract", "returned the books", "mowed the lawn", "ironed the shirts", "ordered the pizza",
+  "signed the contract", "returned the ring", "mowed the lawn", "ironed the shirts", "ordered the pizza",
 ] as const;
 
 export const kinds: Readonly<Record<string, readonly string[]>> = {
-  animal: list("eagle penguin salmon shark tiger elephant giraffe rabbit squirrel dolphin crocodile butterfly"),
-  fruit: list("apple banana cherry mango peach pear plum grape papaya apricot lime melon"),
-  instrument: list("violin guitar trumpet flute drum harp cello clarinet banjo trombone saxophone accordion"),
-  tool: list("hammer saw screwdriver wrench drill pliers chisel axe shovel rake sickle crowbar"),
-  vehicle: list("truck bus tractor motorcycle van taxi ambulance tram scooter ferry helicopter train"),
-  garment: list("shirt sweater skirt trousers coat dress blouse vest glove sock cardigan apron"),
+  animal: list(`eagle penguin salmon shark tiger elephant giraffe rabbit squirrel dolphin crocodile butterfly
+    zebra leopard beetle pigeon kangaroo`),
+  fruit: list(`apple banana cherry mango peach pear plum grape papaya apricot lime melon
+    strawberry raspberry pineapple nectarine fig`),
+  instrument: list(`violin guitar trumpet flute drum harp cello clarinet banjo trombone saxophone accordion
+    viola oboe bassoon ukulele mandolin`),
+  tool: list(`hammer saw screwdriver wrench drill pliers chisel axe shovel rake sickle crowbar
+    spade mallet hoe spanner tweezers`),
+  vehicle: list(`truck bus tractor motorcycle van taxi ambulance tram scooter ferry helicopter train
+    limousine lorry minibus canoe yacht`),
+  garment: list(`shirt sweater skirt trousers coat dress blouse vest glove sock cardigan apron
+    tunic hat jeans pyjamas belt`),
 };
 
 export const praise = list(`
   delicious wonderful excellent superb charming delightful fantastic lovely perfect brilliant amazing great pleasant
   beautiful outstanding marvellous splendid fabulous impressive enjoyable gorgeous magnificent terrific remarkable
-  exquisite stunning flawless elegant spotless tasty cosy inviting refreshing memorable generous comfortable`);
+  exquisite stunning flawless elegant spotless tasty cosy inviting refreshing memorable generous comfortable
+  admirable adorable blissful captivating divine dreamy faultless fascinating glorious heavenly idyllic inspiring
+  luxurious phenomenal sensational sublime`);
 
 export const complaint = list(`
   awful terrible horrible disgusting dreadful bland filthy broken rude disappointing boring overpriced dirty noisy
   stale soggy rotten greasy shabby smelly unpleasant miserable tasteless mediocre ugly cramped gloomy lousy useless
-  appalling atrocious annoying faulty dull poor inedible`);
+  appalling atrocious annoying faulty dull poor inedible
+  abysmal bleak chaotic damp depressing dingy embarrassing frustrating ghastly grim hideous horrendous horrid mouldy
+  nasty pathetic`);
 
 /** What a guest may write about. */
 export const reviewed = list("meal room service breakfast music view dessert show bathroom tour lobby salad pool menu");
@@ -75,7 +86,9 @@ export const regularNouns = list(`
   city baby berry party story country family puppy army pony enemy lady body duty
   box fox dish brush watch glass class branch sandwich tax kiss bush witch lunch
   dog tree house river window flower teacher mountain key day monkey boy toy ocean horse
-  photo chair planet friend doctor star wheel cloud engine camel`);
+  photo chair planet friend doctor star wheel cloud engine camel
+  wish match copy hobby memory century colony penny ruby inch crash guess boss virus lamb pen cup
+  cake island nurse cousin artist author king queen lawyer tribe prize hill moon desert poet rocket`);
 export const irregularPlurals = pairs(`
   knife:knives leaf:leaves wolf:wolves loaf:loaves thief:thieves calf:calves wife:wives scarf:scarves
   child:children man:men woman:women foot:feet tooth:teeth goose:geese mouse:mice
@@ -84,8 +97,10 @@ export const irregularPlurals = pairs(`
 /** Verbs whose past follows the spelling rule, then those whose past does not. */
 export const regularVerbs = list(`
   stop plan hug drop clap beg dance smile hope love move close arrive invite promise improve notice escape
-  try cry study hurry marry worry reply apply play jump laugh help climb shout enjoy visit listen learn push start
-  work walk ask wait talk cross finish remember follow explain`);
+  try cry study hurry marry worry reply apply play jump laugh help climb shout enjoy visit listen gather push start
+  work walk ask wait talk cross finish remember follow explain
+  knock arrange join cover mention mix agree save live share raise blame change sneeze yawn whisper deny rely
+  obey pray stay skip chat slip nod kick wave hunt`);
 export const irregularPasts = pairs(`
   sing:sang drink:drank swim:swam begin:began give:gave write:wrote drive:drove break:broke speak:spoke choose:chose
   know:knew grow:grew throw:threw keep:kept sleep:slept feel:felt build:built send:sent find:found buy:bought
