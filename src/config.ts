@@ -41,12 +41,34 @@ export const FINGERPRINT_WAIT_MS = 10 * 60 * SECOND;
 /** Deaths of workers, and attempts, since a job last advanced: then it is poisoned. */
 export const MAX_DEATHS = 2;
 export const MAX_ATTEMPTS = 5;
+/** A run waits this long for the busy worker that holds it before it moves to another, ms: a span's length. */
+export const AFFINITY_WAIT_MS = SPAN_MS;
+/** Tokens that a waiting project earns in a round of the queue: small against a job, so that turns alternate. */
+export const QUEUE_QUANTUM = 256;
+/** `Retry-After` of a full queue, s: about a span. */
+export const QUEUE_RETRY_S = 10;
+/** A lease's payload, bytes: what else the frame says fits beside it. */
+export const MAX_LEASE_BYTES = MAX_FRAME_BYTES - 64 * KIB;
+/** Positions whose logits exist at once in training: 50 MB a copy at a vocabulary of 50,000 in fp32. */
+export const HEAD_CHUNK = 256;
+/** Resume states that are kept of a run: the last may turn out to be unreadable. */
+export const RESUMES_KEPT = 2;
+/** Models that a worker is thought to have in memory. */
+export const LOADED_MODELS = 4;
+/** A worker that has been gone this long is forgotten, ms: its boot will not come back. */
+export const FORGET_WORKER_MS = 24 * 60 * 60 * SECOND;
+/** Callers that wait on one pool; above it they are answered at once and ask again. */
+export const MAX_WAITERS = 1000;
 /** Queued jobs of one project; above it 429. */
 export const MAX_QUEUED_JOBS = 1000;
 /** Rows of the outbox drained at once: each is one D1 batch at the most. */
 export const OUTBOX_BATCH = 50;
 /** First and last wait of a failed outbox row, ms. */
 export const OUTBOX_RETRY_MS = { first: 1 * SECOND, last: 60 * SECOND };
+/** One outbox row may take this long, ms: D1 has been seen to stall for over a minute, and the alarm must not wait for it. */
+export const SETTLE_MS = 20 * SECOND;
+/** Pause after an alarm that failed, and between two deletions of garbage, ms. */
+export const ALARM_RETRY_MS = 1 * SECOND;
 
 /** Steps and evaluation items handed to a reader at once. */
 export const EVENT_PAGE = 200;

@@ -1,5 +1,5 @@
 // A scheduling pass: reads the queue and the workers, asks the policy, and leases in the same transaction.
-import { LEASE_MS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
+import { LEASE_MS, LOADED_MODELS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import type { Lease } from "../wire/pool.ts";
 import type { Payload, TrainPayload } from "../wire/payloads.ts";
@@ -16,9 +16,6 @@ import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
 import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
-
-/** Models that a worker is thought to hold: its memory has room for few. */
-const LOADED_MODELS = 4;
 
 export function dispatch(turn: Turn): void {
   const { jobs, workers, due } = turn.tables;

@@ -1,9 +1,7 @@
 // The outbox on its way to D1. What it needs is handed in, so that hangs, failures and late answers are tested without a Worker.
-import { OUTBOX_BATCH, OUTBOX_RETRY_MS } from "../config.ts";
+import { OUTBOX_BATCH, OUTBOX_RETRY_MS, SETTLE_MS } from "../config.ts";
 import type { OutboxEntry } from "../store/outbox.ts";
 
-/** One entry may take this long, ms: D1 has been seen to stall for over a minute, and the alarm must not wait for it. */
-const SETTLE_MS = 20_000;
 /** Characters of an error that are kept. */
 const MAX_ERROR = 500;
 

@@ -101,7 +101,7 @@ export function definePool(settle: Settle<Env>) {
     }
 
     namedBlobs(keys: string[]) {
-      return this.#shell.ask((turn) => keys.filter((key) => turn.tables.pointers.count("key = ?", key) > 0));
+      return this.#shell.ask((turn) => workers.namedBlobs(turn, keys));
     }
 
     revokeKey(key: string) {

@@ -1,11 +1,8 @@
 // Refusals are values: an error thrown over RPC would lose its class.
-import { IDEMPOTENCY_MS, MAX_QUEUED_JOBS } from "../config.ts";
+import { IDEMPOTENCY_MS, MAX_QUEUED_JOBS, QUEUE_RETRY_S } from "../config.ts";
 import type { ErrorCode } from "../errors.ts";
 import type { Answer, Created, Refusal } from "./api.ts";
 import type { Turn } from "./turn.ts";
-
-/** `Retry-After` of a full queue, s: about the time of a span. */
-const QUEUE_RETRY_S = 10;
 
 export const refuse = (code: ErrorCode, message: string): Refusal => ({ ok: false, code, message });
 

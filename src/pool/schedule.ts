@@ -1,11 +1,7 @@
 // Who gets which job: a pure function of the queue, the workers and the clock.
 // Between projects: deficit round-robin by token cost. Within one: the job that has been ready longest.
+import { AFFINITY_WAIT_MS, QUEUE_QUANTUM } from "../config.ts";
 import type { JobKind } from "../wire/payloads.ts";
-
-/** Tokens that a project earns each round: small against a job, so that turns alternate. */
-const QUANTUM = 256;
-/** A run waits this long for the busy worker that holds it before it moves to another, ms: a span's length. */
-export const AFFINITY_WAIT_MS = 10_000;
 
 export interface Candidate {
   job: string;
@@ -175,10 +171,10 @@ export function schedule(
 export function nextTurn(round: Round, costs: ReadonlyMap<string, number>): { project: string; round: Round } | null {
   const order = fromTurn([...costs.keys()].sort(), round.turn);
   const short = (project: string): number => (costs.get(project) ?? 0) - (round.deficits[project] ?? 0);
-  const rounds = (project: string): number => Math.max(0, Math.ceil(short(project) / QUANTUM));
+  const rounds = (project: string): number => Math.max(0, Math.ceil(short(project) / QUEUE_QUANTUM));
   const [project] = [...order].sort((a, b) => rounds(a) - rounds(b));
   if (project === undefined) return null;
-  const earned = rounds(project) * QUANTUM;
+  const earned = rounds(project) * QUEUE_QUANTUM;
   const deficits: Record<string, number> = { ...round.deficits };
   for (const other of order) deficits[other] = (deficits[other] ?? 0) + earned;
   deficits[project] = (deficits[project] ?? 0) - (costs.get(project) ?? 0);

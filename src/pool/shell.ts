@@ -1,5 +1,6 @@
 // The shell around the policy: transactions, sockets, the alarm, callers that wait. Nothing is decided here.
-import { FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
+import { z } from "zod";
+import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
 import type { ToWorker } from "../wire/pool.ts";
@@ -16,6 +17,8 @@ import { openTables } from "./tables/index.ts";
 import type { Tables } from "./tables/index.ts";
 import { Turn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
+
+const Milliseconds = z.coerce.number().int().min(0);
 
 export class Shell {
   readonly #ctx: DurableObjectState;
@@ -34,7 +37,9 @@ export class Shell {
     this.#env = env;
     this.#settle = settle;
     this.#tables = openTables(ctx.storage.sql);
-    this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS === "" ? FINGERPRINT_WAIT_MS : Number(env.FINGERPRINT_WAIT_MS);
+    this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS
+      ? Milliseconds.parse(env.FINGERPRINT_WAIT_MS)
+      : FINGERPRINT_WAIT_MS;
   }
 
   /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
@@ -203,6 +208,3 @@ export class Shell {
     else due.set("garbage", "", Date.now() + ALARM_RETRY_MS);
   }
 }
-
-/** Pause after an alarm that failed, ms. */
-const ALARM_RETRY_MS = 1000;

@@ -1,7 +1,5 @@
 // Callers that wait for a job or a run to change: in memory only, and not without bound.
-
-/** Above this, callers are answered at once and ask again. */
-const MAX_WAITERS = 1000;
+import { MAX_WAITERS } from "../config.ts";
 
 export class Waiters {
   readonly #waiting = new Map<string, Set<() => void>>();

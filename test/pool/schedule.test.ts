@@ -1,7 +1,8 @@
 // Who gets which job: capability, affinity, fingerprints, fairness.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { AFFINITY_WAIT_MS, eligible, nextTurn, schedule } from "../../src/pool/schedule.ts";
+import { eligible, nextTurn, schedule } from "../../src/pool/schedule.ts";
+import { AFFINITY_WAIT_MS } from "../../src/config.ts";
 import type { Candidate, CandidateRun, Round, Seat } from "../../src/pool/schedule.ts";
 
 const NOW = 1_000_000;

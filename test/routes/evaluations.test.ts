@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import { cutBatches } from "../../src/services/evaluate.ts";
 import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../../src/wire/evaluations.ts";
 import type { Lease } from "../../src/wire/pool.ts";
-import { FakeWorker } from "../pool/harness.ts";
+import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
 

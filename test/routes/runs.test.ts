@@ -4,7 +4,8 @@ import { sha256 } from "../../src/services/identity.ts";
 import type { Lease } from "../../src/wire/pool.ts";
 import { Job } from "../../src/wire/jobs.ts";
 import { Checkpoint, CheckpointList, Run, RunEvent, RunList, StepList } from "../../src/wire/runs.ts";
-import { FakeWorker, metrics, stepHash, stepPrev } from "../pool/harness.ts";
+import { FakeWorker } from "../pool/fake-worker.ts";
+import { metrics, stepHash, stepPrev } from "../pool/fixtures.ts";
 import { TestProject, hash, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
 

@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, it } from "vitest";
 import type { ScoredResponse } from "../../src/wire/payloads.ts";
 import { Job } from "../../src/wire/jobs.ts";
 import { PreferenceList, ScoreList } from "../../src/wire/scores.ts";
-import { FakeWorker } from "../pool/harness.ts";
+import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject, hash } from "../services/project.ts";
 import { ask } from "./method.ts";
 

@@ -1,5 +1,5 @@
 // hello, progress, and a socket that closes: who is there, and which leases live on.
-import { CLOSED_SOCKET_MS, CONTACT_MS, LEASE_MS, PROGRESS_MS } from "../../config.ts";
+import { CLOSED_SOCKET_MS, CONTACT_MS, FORGET_WORKER_MS, LEASE_MS, PROGRESS_MS } from "../../config.ts";
 import type { Ack, Hello, ToWorker } from "../../wire/pool.ts";
 import { setBack } from "../endings.ts";
 import { cutLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
@@ -9,9 +9,6 @@ import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
 import { heldLease } from "./held.ts";
 import type { FrameOf } from "./held.ts";
-
-/** Workers that have been gone this long are forgotten, ms: their boots will not come back. */
-const FORGET_MS = 24 * 60 * 60 * 1000;
 
 export interface Visitor {
   /** Id of the socket, of the key that opened it, and its project (empty: shared). */
@@ -30,7 +27,7 @@ export function onHello(turn: Turn, visitor: Visitor, hello: Hello): Welcome | {
   if (known !== null && known.socket !== null && known.socket !== visitor.socket) {
     turn.close(known.socket, 4000, "a newer socket speaks for this boot");
   }
-  workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_MS);
+  workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_WORKER_MS);
   const worker = seatWorker(turn, visitor, hello, known);
   workers.put(worker);
   due.clear("hold", hello.boot);

@@ -1,4 +1,5 @@
 // checkpoint, resume_state: a pointer moves once every blob is seen complete in R2, and only under a live fence.
+import { RESUMES_KEPT } from "../../config.ts";
 import type { BlobRef } from "../../wire/blobs.ts";
 import type { StoredState } from "../../wire/runs.ts";
 import { forget, pointTo } from "../blobs.ts";
@@ -11,9 +12,6 @@ import type { Turn } from "../turn.ts";
 import { checkpointId } from "../views.ts";
 import { heldRun, reply } from "./held.ts";
 import type { FrameOf, Look, Reply } from "./held.ts";
-
-/** Resume states that are kept: the last may turn out to be unreadable. */
-const RESUMES_KEPT = 2;
 
 type StateFrame = FrameOf<"checkpoint" | "resume_state">;
 

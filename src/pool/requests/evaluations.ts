@@ -1,5 +1,5 @@
 // Evaluations that generate: cut into fixed batches, one job.
-import { MAX_FRAME_BYTES } from "../../config.ts";
+import { MAX_LEASE_BYTES } from "../../config.ts";
 import type { Evaluation } from "../../wire/evaluations.ts";
 import type { Answer, Created, SubmitEvaluation } from "../api.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
@@ -8,9 +8,6 @@ import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
 import type { EvaluationRow } from "../tables/evaluations.ts";
 import type { Turn } from "../turn.ts";
 import { enqueue, modelNeeds, terminal } from "./jobs.ts";
-
-/** A batch travels in a lease frame, beside what else the frame says. */
-const MAX_BATCH_BYTES = MAX_FRAME_BYTES - 64 * 1024;
 
 export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<Created<Evaluation>> {
   const { evaluations, batches } = turn.tables;
@@ -21,8 +18,8 @@ export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<C
   const cut = submit.batches.map(({ batch, items }) => {
     return { batch, items, bytes: new TextEncoder().encode(JSON.stringify(items)).length };
   });
-  if (cut.some((batch) => batch.bytes > MAX_BATCH_BYTES)) {
-    return refuse("too_large", `the prompts of a batch have more than ${MAX_BATCH_BYTES} bytes; cut smaller batches`);
+  if (cut.some((batch) => batch.bytes > MAX_LEASE_BYTES)) {
+    return refuse("too_large", `the prompts of a batch have more than ${MAX_LEASE_BYTES} bytes; cut smaller batches`);
   }
   const full = queueFull(turn, submit.project);
   if (full !== null) return full;

@@ -1,5 +1,5 @@
 // Runs: create, read, cancel, delete; their events and checkpoints.
-import { EVENT_PAGE } from "../../config.ts";
+import { EVENT_PAGE, HEAD_CHUNK } from "../../config.ts";
 import type { Run } from "../../wire/runs.ts";
 import type { Answer, Created, EventPage, StoredCheckpoint, SubmitRun } from "../api.ts";
 import { discardPrefix } from "../blobs.ts";
@@ -9,9 +9,6 @@ import { answer, created, refuse, replayed } from "../refuse.ts";
 import type { RunRow } from "../tables/runs.ts";
 import type { Turn } from "../turn.ts";
 import { runView, storedCheckpoint } from "../views.ts";
-
-/** Positions whose logits exist at once: 50 MB a copy at a vocabulary of 50,000 in fp32. */
-const HEAD_CHUNK = 256;
 
 export function submitRun(turn: Turn, run: SubmitRun): Answer<Created<Run>> {
   const { runs } = turn.tables;

@@ -37,6 +37,11 @@ export function authorizeBlob(turn: Turn, key: string, owner: string, fence: num
   return job?.project ?? runs.get(owner)?.project ?? null;
 }
 
+/** Those of the keys that a pointer names. */
+export function namedBlobs(turn: Turn, keys: readonly string[]): string[] {
+  return keys.filter((key) => turn.tables.pointers.count("key = ?", key) > 0);
+}
+
 /** The key's sockets close, and what its workers held is free at once. */
 export function revokeKey(turn: Turn, key: string): void {
   const { workers, leases, jobs, fences } = turn.tables;
