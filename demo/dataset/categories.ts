@@ -1,8 +1,21 @@
 import type { Random } from "./random.ts";
 import { pastOf, pluralOf } from "./spelling.ts";
 import {
-  complaint, countables, deeds, irregularPasts, irregularPlurals, kinds, names, numbers, objects, places, praise,
-  regularNouns, regularVerbs, reviewed, stops,
+  complaint,
+  countables,
+  deeds,
+  irregularPasts,
+  irregularPlurals,
+  kinds,
+  names,
+  numbers,
+  objects,
+  places,
+  praise,
+  regularNouns,
+  regularVerbs,
+  reviewed,
+  stops,
 } from "./words.ts";
 
 export interface Item {

@@ -48,7 +48,8 @@ function assertAnswers(rows: Row[]): void {
   for (const row of rows) {
     const solved = categories.find(({ name }) => name === row.category)?.solve(row.prompt);
     if (solved !== row.completion) throw new Error(`${row.id}: "${row.completion}", but its rule finds "${solved}"`);
-    if (row.completion.split(" ").length > 3) throw new Error(`${row.id}: "${row.completion}" is longer than three words`);
+    if (row.completion.split(" ").length > 3)
+      throw new Error(`${row.id}: "${row.completion}" is longer than three words`);
   }
 }
 
@@ -61,7 +62,9 @@ function assertNoLeak(rows: Row[]): void {
     prompts.set(words(row.prompt), row.id);
   }
   for (const split of Object.keys(SPLITS)) {
-    const elsewhere = rows.filter((row) => row.split !== split).map((row) => ({ id: row.id, text: words(`${row.prompt} ${row.completion}`) }));
+    const elsewhere = rows
+      .filter((row) => row.split !== split)
+      .map((row) => ({ id: row.id, text: words(`${row.prompt} ${row.completion}`) }));
     for (const row of rows.filter((candidate) => candidate.split === split))
       for (const fact of row.facts) {
         const leak = elsewhere.find(({ text }) => text.includes(words(fact)));
@@ -74,7 +77,9 @@ const rows = build();
 assertAnswers(rows);
 assertNoLeak(rows);
 const jsonl = rows
-  .map(({ id, split, category, prompt, completion }) => `${JSON.stringify({ id, split, category, prompt, completion })}\n`)
+  .map(
+    ({ id, split, category, prompt, completion }) => `${JSON.stringify({ id, split, category, prompt, completion })}\n`,
+  )
   .join("");
 if (process.argv.includes("--check")) {
   if (readFileSync(FILE, "utf8") !== jsonl) {

@@ -13,6 +13,6 @@ export function pastOf(verb: string): string {
   const irregular = irregularPasts.get(verb);
   if (irregular !== undefined) return irregular;
   if (/[^aeiou]y$/.test(verb)) return verb.replace(/y$/, "ied");
-  if (/e$/.test(verb)) return `${verb}d`;
+  if (verb.endsWith("e")) return `${verb}d`;
   return /^[^aeiou]+[aeiou][^aeiouwxy]$/.test(verb) ? `${verb}${verb.slice(-1)}ed` : `${verb}ed`;
 }
