@@ -261,13 +261,15 @@ class Connection:
             for job in [job for job in self._jobs.values() if job.lease.job in lost]:
                 self._drop(job, lost[job.lease.job])
             return
-        pending = self._outbox.settle(ack)
+        pending = self._outbox.take(ack)
         if pending is None:
             return
         if ack.status in ("stale_fence", "cancelled", "diverged"):
             self._drop(pending.job, ack.status)
         elif pending.final:
             self._jobs.pop((pending.job.lease.job, pending.job.fence), None)
+        # Last, so that the engine finds its lease in the state that the ack put it in.
+        pending.future.set_result(ack)
 
     def _take(self, lease: Lease) -> None:
         job = Job(lease=lease, submit=self.submit)

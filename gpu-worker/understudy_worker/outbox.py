@@ -52,12 +52,9 @@ class Outbox:
         self._pending[seq] = Pending(job, text, isinstance(frame, Result | Fail | Refuse), future)
         return text
 
-    def settle(self, ack: Ack) -> Pending | None:
-        """Match an ack to its frame; None when nothing waits for it (an answer to a frame sent twice)."""
-        pending = self._pending.pop(ack.re, None)
-        if pending is not None:
-            pending.future.set_result(ack)
-        return pending
+    def take(self, ack: Ack) -> Pending | None:
+        """The frame that an ack answers; None when nothing waits for it (an answer to a frame sent twice)."""
+        return self._pending.pop(ack.re, None)
 
     def abandon(self, job: Job) -> None:
         """Wake whoever waits for this job's acks: none will come."""
