@@ -1,26 +1,34 @@
 // The app: request ids, security headers, every route, one error handler, one notFound.
 import { Hono } from "hono";
 import type { Context as HonoContext } from "hono";
+import { createMiddleware } from "hono/factory";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiError } from "./errors.ts";
 import { api } from "./routes/api.ts";
-import { pages } from "./routes/pages.ts";
+import { PAGES, pages } from "./routes/pages.ts";
 import type { App } from "./services/context.ts";
 import { newId } from "./services/identity.ts";
 
-/** An answer that is data loads nothing; pages set policies of their own. */
-const apiHeaders = secureHeaders({
+/** An answer that is data loads nothing. */
+const dataHeaders = secureHeaders({
   contentSecurityPolicy: { defaultSrc: ["'none'"], frameAncestors: ["'none'"] },
 });
+
+/** Pages set policies of their own. */
+const securityHeaders = createMiddleware<App>((c, next) => (PAGES.has(c.req.path) ? next() : dataHeaders(c, next)));
 
 /** What the router itself throws: a body that is not JSON, or of another media type. */
 function fromRouter(error: HTTPException): ApiError {
   if (error.status === 415 || /content[- ]type/i.test(error.message)) {
-    return new ApiError("unsupported_media_type", "Content-Type: send application/json.", {
-      param: "Content-Type",
-      cause: error,
-    });
+    return new ApiError(
+      "unsupported_media_type",
+      "Content-Type: this media type is not accepted here; send application/json.",
+      {
+        param: "Content-Type",
+        cause: error,
+      },
+    );
   }
   if (error.status === 400) return new ApiError("invalid_json", "The body is not valid JSON.", { cause: error });
   return new ApiError("internal", "Something went wrong on our side; quote x-request-id.", { cause: error });
@@ -52,7 +60,8 @@ const METHODS = ["GET", "POST", "PUT", "DELETE"] as const;
 function allowedMethods(app: Hono<App>, path: string): string[] {
   return METHODS.filter((method) => {
     const [handlers] = app.router.match(method, path);
-    return handlers.some(([[, route]]) => route.path !== "*" && route.path !== "/*");
+    // Middleware is registered for "ALL".
+    return handlers.some(([[, route]]) => route.method === method);
   });
 }
 
@@ -72,9 +81,8 @@ function createApp(): Hono<App> {
     c.header("x-request-id", c.var.requestId);
     await next();
   });
+  app.use(securityHeaders);
   app.route("/", pages);
-  app.use("/v1/*", apiHeaders);
-  app.use("/healthz", apiHeaders);
   app.route("/", api());
   app.onError((error, c) => answerError(c, toApiError(error)));
   app.notFound((c) => answerNotFound(app, c));

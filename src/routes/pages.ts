@@ -30,9 +30,13 @@ const pageHeaders = secureHeaders({
   },
 });
 
+/** Paths whose answers are pages. */
+export const PAGES = new Set(["/", "/docs"]);
+
 export const pages = new Hono<App>();
 
-pages.get("/openapi.json", (c) => c.json(openApiDocument()));
+let document: ReturnType<typeof openApiDocument> | undefined;
+pages.get("/openapi.json", (c) => c.json((document ??= openApiDocument())));
 
 pages.get("/docs", referenceHeaders, (c) =>
   c.html(

@@ -45,20 +45,21 @@ async function authorize(worker: BlobWorker, owner: string, fence: number): Prom
   throw new ApiError("stale_fence", `This worker holds no live lease of ${owner} at fence ${fence}; stop that work.`);
 }
 
+const digestMismatch = (cause?: unknown): ApiError =>
+  new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", { cause });
+
 /** Create-only; the same content already there is a success. */
 export async function storeBlob(worker: BlobWorker, put: PutBlob) {
-  const bytes = announcedBytes(put.bytes);
+  const announced = announcedBytes(put.bytes);
   const project = await authorize(worker, put.owner, put.fence);
   const key = blobKey({ project, owner: put.owner, fence: put.fence, sha256: put.sha256 });
-  const body = put.body ?? new Uint8Array();
-  try {
-    await putBlob(worker.env.BLOBS, key, body, put.sha256);
-  } catch (error) {
-    if (!isDigestMismatch(error)) throw error;
-    throw new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", {
-      cause: error,
-    });
-  }
+  const bytes = await putBlob(worker.env.BLOBS, key, put.body ?? new Uint8Array(), put.sha256).catch(
+    (error: unknown) => {
+      throw isDigestMismatch(error) ? digestMismatch(error) : error;
+    },
+  );
+  // Only where something is there already, which R2 does not compare with what was sent.
+  if (bytes !== announced) throw digestMismatch();
   return { object: "blob" as const, key, bytes, sha256: put.sha256 };
 }
 

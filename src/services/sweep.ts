@@ -1,11 +1,17 @@
 // The hourly sweep: what has outlived its project's retention, and blobs that nothing names.
 import { ORPHAN_BLOB_MS, SQL_PARAMETERS } from "../config.ts";
 import type { Env } from "../env.ts";
+import { ApiError } from "../errors.ts";
 import { deleteBlobs } from "../store/blobs.ts";
 import { database } from "../store/database.ts";
 import { existingDatasets, listExpired, poolsOf } from "../store/retention.ts";
 import type { Expired } from "../store/retention.ts";
 import { poolOf } from "./context.ts";
+import type { Context } from "./context.ts";
+import { deleteDataset } from "./dataset-registry.ts";
+import { deleteRun } from "./distill.ts";
+import { deleteEvaluation } from "./evaluations.ts";
+import { newId } from "./identity.ts";
 
 /** Resources that one sweep deletes: the next one goes on. */
 const EXPIRED_AT_ONCE = 100;
@@ -18,10 +24,24 @@ export async function sweep(env: Env, now: number): Promise<void> {
   await sweepBlobs(env, now);
 }
 
-/** A run that is still going, or in use, is refused by the pool and asked for again next hour. */
-async function remove(env: Env, { resource, id, project, pool }: Expired): Promise<void> {
-  const stub = poolOf(env, pool);
-  await (resource === "run" ? stub.deleteRun(project, id) : stub.deleteEvaluation(project, id));
+const REMOVE = { evaluation: deleteEvaluation, run: deleteRun, dataset: deleteDataset };
+
+/** What is still going, or in use, is left for the next hour. */
+async function remove(env: Env, { resource, id, project }: Expired): Promise<void> {
+  const ctx: Context = {
+    env,
+    db: database(env.DB),
+    pool: poolOf(env, project.pool),
+    project,
+    key: { id: "sweep", role: "admin" },
+    requestId: newId("req"),
+    idempotencyKey: null,
+  };
+  try {
+    await REMOVE[resource](ctx, id);
+  } catch (error) {
+    if (!(error instanceof ApiError)) throw error;
+  }
 }
 
 async function sweepBlobs(env: Env, now: number): Promise<void> {
@@ -30,13 +50,11 @@ async function sweepBlobs(env: Env, now: number): Promise<void> {
   for (let pages = 0; pages < PAGES; pages++) {
     const page = await env.BLOBS.list({ limit: SQL_PARAMETERS, ...(cursor === "" ? {} : { cursor }) });
     const old = page.objects.filter(({ key, uploaded }) => key !== CURSOR_KEY && uploaded.getTime() < before);
-    await deleteBlobs(
-      env.BLOBS,
-      await unnamed(
-        env,
-        old.map(({ key }) => key),
-      ),
+    const orphans = await unnamed(
+      env,
+      old.map(({ key }) => key),
     );
+    await deleteBlobs(env.BLOBS, orphans);
     cursor = page.truncated ? page.cursor : "";
     if (cursor === "") break;
   }

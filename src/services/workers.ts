@@ -36,5 +36,7 @@ export async function connectWorker(
   headers.delete("authorization");
   headers.set("x-understudy-key", keyId);
   headers.set("x-understudy-project", project?.id ?? "");
-  return poolOf(env, project?.pool ?? DEFAULT_POOL).fetch(new Request(request, { headers }));
+  const answer = await poolOf(env, project?.pool ?? DEFAULT_POOL).fetch(new Request(request, { headers }));
+  // A copy, whose headers may be added to.
+  return new Response(answer.body, answer);
 }

@@ -8,15 +8,18 @@ export interface BlobPlace {
 
 export const blobKey = (place: BlobPlace): string => `${place.project}/${place.owner}/${place.fence}/${place.sha256}`;
 
-/** Create-only put that R2 verifies; a blob already at the key has the same content, since the key names its digest.
- * Throws what R2 throws where the content has another digest. */
+/** Create-only put that R2 verifies; returns the size of what is there. A blob already at the key has the same content,
+ * since the key names its digest. Throws what R2 throws where the content has another digest. */
 export async function putBlob(
   bucket: R2Bucket,
   key: string,
   body: ReadableStream | Uint8Array,
   sha256: string,
-): Promise<void> {
-  await bucket.put(key, body, { sha256, onlyIf: { etagDoesNotMatch: "*" } });
+): Promise<number> {
+  const stored =
+    (await bucket.put(key, body, { sha256, onlyIf: { etagDoesNotMatch: "*" } })) ?? (await bucket.head(key));
+  if (stored === null) throw new Error(`blob ${key} went away while it was stored`);
+  return stored.size;
 }
 
 /** The blob's bytes; throws if it is gone, which is our fault: a pointer only ever names a complete object. */

@@ -7,35 +7,48 @@ import { datasets, evaluations, projects, runs } from "./schema.ts";
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface Expired {
-  resource: "evaluation" | "run";
+  resource: "evaluation" | "run" | "dataset";
   id: string;
-  project: string;
-  pool: string;
+  project: { id: string; name: string; pool: string; retentionDays: number | null };
 }
 
-/** The oldest evaluations and runs that are older than their project keeps them; evaluations first, since they name runs. */
+type CreatedAt = typeof runs.createdAt | typeof evaluations.createdAt | typeof datasets.createdAt;
+
+const owner = {
+  project: { id: projects.id, name: projects.name, pool: projects.pool, retentionDays: projects.retentionDays },
+};
+
+/** The oldest evaluations, runs and data sets that are older than their project keeps them, users before what they use. */
 export async function listExpired(db: Database, now: number, limit: number): Promise<Expired[]> {
-  const old = (createdAt: typeof runs.createdAt | typeof evaluations.createdAt) =>
+  const old = (createdAt: CreatedAt) =>
     and(isNotNull(projects.retentionDays), sql`${createdAt} + ${projects.retentionDays} * ${DAY_MS} < ${now}`);
-  const [oldEvaluations, oldRuns] = await Promise.all([
+  const [oldEvaluations, oldRuns, oldDatasets] = await db.batch([
     db
-      .select({ id: evaluations.id, project: projects.id, pool: projects.pool })
+      .select({ id: evaluations.id, ...owner })
       .from(evaluations)
       .innerJoin(projects, eq(projects.id, evaluations.project))
       .where(old(evaluations.createdAt))
       .orderBy(asc(evaluations.createdAt))
       .limit(limit),
     db
-      .select({ id: runs.id, project: projects.id, pool: projects.pool })
+      .select({ id: runs.id, ...owner })
       .from(runs)
       .innerJoin(projects, eq(projects.id, runs.project))
       .where(old(runs.createdAt))
       .orderBy(asc(runs.createdAt))
       .limit(limit),
+    db
+      .select({ id: datasets.id, ...owner })
+      .from(datasets)
+      .innerJoin(projects, eq(projects.id, datasets.project))
+      .where(old(datasets.createdAt))
+      .orderBy(asc(datasets.createdAt))
+      .limit(limit),
   ]);
   return [
     ...oldEvaluations.map((row) => ({ resource: "evaluation" as const, ...row })),
     ...oldRuns.map((row) => ({ resource: "run" as const, ...row })),
+    ...oldDatasets.map((row) => ({ resource: "dataset" as const, ...row })),
   ];
 }
 
