@@ -6,7 +6,7 @@ import type { Payload, TrainPayload } from "../wire/payloads.ts";
 import { ownerOf } from "./endings.ts";
 import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
 import { openLineage } from "./lineage.ts";
-import { candidateOf, seatOf, spanOf, stepSeconds, waitingJobs } from "./queue.ts";
+import { leaseCost, needsOf, seatOf, spanOf, stepSeconds } from "./queue.ts";
 import { recordEvaluation, recordJob, refreshRun } from "./record.ts";
 import { ownSeats, schedule } from "./schedule.ts";
 import type { Candidate, Grant, Round, Seat } from "./schedule.ts";
@@ -23,10 +23,10 @@ export function dispatch(turn: Turn): void {
     .connected()
     .filter((worker) => !worker.draining)
     .map((worker) => seatOf(turn, worker));
-  const free = seats.some((seat) => seat.free > 0);
-  // Without a free worker only the runs matter: how long each has been without one of its fingerprint.
-  const waiting = waitingJobs(turn, free ? jobs.waiting() : jobs.waitingRuns());
-  const queue = waiting.map((job) => markWaiting(turn, candidateOf(turn, job), seats));
+  const room = seats.reduce((sum, seat) => sum + seat.free, 0);
+  const queue = jobs.waiting(turn.now, room).map((job) => {
+    return markWaiting(turn, { ...needsOf(turn, job), cost: leaseCost(turn, job) }, seats);
+  });
   const clock = { now: turn.now, fingerprintWaitMs: turn.fingerprintWaitMs };
   const { grants, round, wakeAt } = schedule(queue, seats, loadRound(turn), clock);
   for (const grant of grants) lease(turn, grant);

@@ -21,7 +21,8 @@ export function seatOf(turn: Turn, worker: WorkerRow): Seat {
   };
 }
 
-export function candidateOf(turn: Turn, job: JobRow): Candidate {
+/** What the job needs of a worker, without what a lease of it would cost. */
+export function needsOf(turn: Turn, job: JobRow): Omit<Candidate, "cost"> {
   const run = job.run === null ? null : turn.tables.runs.get(job.run);
   const shutouts = run === null ? [] : turn.tables.shutouts.of(run.id).map((row) => row.boot);
   return {
@@ -30,7 +31,6 @@ export function candidateOf(turn: Turn, job: JobRow): Candidate {
     kind: job.kind,
     localModels: job.local_models,
     models: job.models,
-    cost: leaseCost(turn, job, run),
     readyAt: job.ready_at,
     banned: [...turn.tables.refusals.of(job.id), ...shutouts],
     run:
@@ -49,7 +49,8 @@ export function candidateOf(turn: Turn, job: JobRow): Candidate {
 }
 
 /** Expected tokens of one lease: a span of steps, a span of batches, or the whole job. */
-function leaseCost(turn: Turn, job: JobRow, run: RunRow | null): number {
+export function leaseCost(turn: Turn, job: JobRow): number {
+  const run = job.run === null ? null : turn.tables.runs.get(job.run);
   if (run !== null) {
     const { from, to } = spanOf(turn, job, run, true);
     const tokens = median(turn.tables.steps.recent(run.id).map((step) => step.metrics.tokens));
@@ -79,23 +80,4 @@ export function spanOf(turn: Turn, job: JobRow, run: RunRow, kept: boolean): Tra
 /** Median seconds of the run's last steps; null before the first. */
 export function stepSeconds(turn: Turn, run: string): number | null {
   return median(turn.tables.steps.recent(run).map((step) => step.metrics.seconds));
-}
-
-/** Jobs that may be leased now: for a run without a live lease, the one that ends soonest. */
-export function waitingJobs(turn: Turn, jobs: readonly JobRow[]): JobRow[] {
-  const { leases } = turn.tables;
-  const runs = new Set<string>();
-  const first = new Map<string, JobRow>();
-  for (const job of jobs) {
-    if (job.run === null) continue;
-    const best = first.get(job.run);
-    if (best === undefined || (job.target ?? 0) < (best.target ?? 0)) first.set(job.run, job);
-  }
-  return jobs.filter((job) => {
-    if (job.not_before > turn.now) return false;
-    if (job.run === null) return true;
-    if (runs.has(job.run) || first.get(job.run)?.id !== job.id || leases.ofOwner(job.run) !== null) return false;
-    runs.add(job.run);
-    return true;
-  });
 }

@@ -67,7 +67,7 @@ export interface Schedule {
 }
 
 /** Whether the worker could take the job at some time. */
-export function eligible(candidate: Omit<Candidate, "run">, seat: Seat): boolean {
+export function eligible(candidate: Omit<Candidate, "run" | "cost">, seat: Seat): boolean {
   return (
     seat.kinds.includes(candidate.kind) &&
     (seat.project === "" || seat.project === candidate.project) &&
@@ -77,7 +77,7 @@ export function eligible(candidate: Omit<Candidate, "run">, seat: Seat): boolean
 }
 
 /** Workers that could take the job; for a run with steps, those of its own fingerprint. */
-export function ownSeats(candidate: Candidate, seats: readonly Seat[]): Seat[] {
+export function ownSeats(candidate: Omit<Candidate, "cost">, seats: readonly Seat[]): Seat[] {
   const fingerprint = candidate.run?.fingerprint ?? null;
   return seats.filter(
     (seat) => eligible(candidate, seat) && (fingerprint === null || seat.fingerprint === fingerprint),

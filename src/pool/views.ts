@@ -2,7 +2,7 @@
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
 import type { JobState, StoredCheckpoint } from "./api.ts";
-import { candidateOf, seatOf } from "./queue.ts";
+import { needsOf, seatOf } from "./queue.ts";
 import { ownSeats } from "./schedule.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow, StateRow, StepRow } from "./tables/runs.ts";
@@ -30,7 +30,7 @@ export function jobState(turn: Turn, job: JobRow): JobState {
   const { tables } = turn;
   const body = tables.bodies.get(job.id);
   const seats = tables.workers.connected().filter((worker) => !worker.draining);
-  const candidate = candidateOf(turn, job);
+  const candidate = needsOf(turn, job);
   return {
     ...jobRecord(job),
     position: job.status === "queued" ? tables.jobs.waitingAhead(job) : null,

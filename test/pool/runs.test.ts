@@ -90,6 +90,23 @@ describe("asking for steps", () => {
     expect(await pool.retryJob(PROJECT, job, "job_r")).toMatchObject({ ok: false, code: "not_retryable" });
   });
 
+  test("steps already taken, and a checkpoint already stored, are done at once", async () => {
+    const { pool, run, worker, trainer } = await begin({ total: 3, to: 3 });
+    await trainer.honest();
+    await (await lastLease(worker)).honest();
+    expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "completed", head: 3 });
+    const done = { ok: true, value: { replayed: false, resource: { status: "completed", attempts: 0 } } };
+    expect(await pool.takeSteps(steps(run, { checkpoint: true }))).toMatchObject(done);
+    expect(await pool.takeSteps(steps(run, { to: 3 }))).toMatchObject({ ok: true, value: { replayed: true } });
+    expect(await pool.takeSteps(steps(run, { to: 2 }))).toMatchObject({ ok: false, code: "run_finished" });
+    const other = await begin({ total: 9, to: 1 });
+    await other.trainer.honest();
+    await other.pool.takeSteps(steps(other.run, { to: 3 }));
+    await (await lastLease(other.worker)).honest();
+    expect(await other.pool.takeSteps(steps(other.run, { to: 2 }))).toMatchObject(done);
+    expect(other.worker.offered).toBe(0);
+  });
+
   test("a retried request with a key finds its job; several targets queue, the nearest first", async () => {
     const { pool, run, worker, trainer } = await begin({ to: 2 });
     const far = steps(run, { count: 2 });

@@ -71,7 +71,12 @@ export type LeaseRow = z.output<typeof LeaseRow>;
 const FenceRow = z.object({ owner: z.string(), fence: z.int(), holder: z.string().nullable() });
 
 const ACTIVE = "status IN ('queued', 'running')";
-const UNLEASED = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.job = jobs.id)";
+
+/** Neither its own lease, nor another job's lease of the same run. */
+const UNLEASED = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.owner = coalesce(jobs.run, jobs.id))";
+/** What decides where a job may go. */
+const NEEDS = `project, kind, local_models, models, run,
+  CASE WHEN EXISTS (SELECT 1 FROM refusals WHERE refusals.job = jobs.id) THEN id END`;
 
 export class Jobs extends Table<typeof JobRow> {
   constructor(sql: SqlStorage) {
@@ -86,13 +91,19 @@ export class Jobs extends Table<typeof JobRow> {
     this.patch(fields, "id = ?", id);
   }
 
-  /** Jobs that wait for a lease, longest ready first. */
-  waiting(): JobRow[] {
-    return this.all(`${ACTIVE} AND ${UNLEASED} ORDER BY ready`);
-  }
-
-  waitingRuns(): JobRow[] {
-    return this.all(`${ACTIVE} AND run IS NOT NULL AND ${UNLEASED} ORDER BY ready`);
+  /** Jobs that may be leased now, longest ready first: of those that need the same, only as many as there is room for,
+   * and of a run's only the one that ends soonest. A long queue is not read whole. */
+  waiting(now: number, room: number): JobRow[] {
+    return this.all(
+      `id IN (
+         SELECT id FROM (
+           SELECT id, run, row_number() OVER (PARTITION BY ${NEEDS} ORDER BY target, ready) AS place
+           FROM jobs WHERE ${ACTIVE} AND ${UNLEASED} AND not_before <= ?)
+         WHERE place <= CASE WHEN run IS NULL THEN ? ELSE 1 END)
+       ORDER BY ready`,
+      now,
+      room,
+    );
   }
 
   waitingAhead(job: JobRow): number {
