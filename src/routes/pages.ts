@@ -55,6 +55,8 @@ pages.get("/docs", referenceHeaders, (c) =>
               url: "/openapi.json",
               withDefaultFonts: false,
               hideClientButton: true,
+              showDeveloperTools: "never",
+              authentication: { preferredSecurityScheme: "bearer" },
               telemetry: false,
               agent: { disabled: true },
               mcp: { disabled: true },
