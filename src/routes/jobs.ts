@@ -1,7 +1,7 @@
 // Jobs: what goes on behind a 202.
 import { createRoute, z } from "@hono/zod-openapi";
 import { cancelJob, getJob, listJobs, retryJob } from "../services/jobs.ts";
-import { preferWait } from "../services/wait.ts";
+import { accepted, preferWait } from "../services/wait.ts";
 import { PageQuery } from "../wire/common.ts";
 import { Job, JobList } from "../wire/jobs.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, newRouter } from "./router.ts";
@@ -48,11 +48,14 @@ const retry = createRoute({
   summary: "A new job in place of one that failed or was cancelled",
   ...guard("write"),
   request: { params: Params, headers: IdempotencyHeaders },
-  responses: { 200: answer(Job, "the new job"), ...ERRORS },
+  responses: { 202: answer(Job, "the new job; see Location"), ...ERRORS },
 });
 
 export const jobs = newRouter()
   .openapi(list, async (c) => c.json(await listJobs(c.var.ctx, c.req.valid("query")), 200))
   .openapi(get, async (c) => c.json(await getJob(c.var.ctx, c.req.valid("param").id, preferWait(c, 0)), 200))
   .openapi(cancel, async (c) => c.json(await cancelJob(c.var.ctx, c.req.valid("param").id), 200))
-  .openapi(retry, async (c) => c.json(await retryJob(c.var.ctx, c.req.valid("param").id), 200));
+  .openapi(retry, async (c) => {
+    const job = await retryJob(c.var.ctx, c.req.valid("param").id);
+    return accepted(c, job, `${path}/${job.id}`);
+  });

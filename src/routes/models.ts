@@ -1,7 +1,7 @@
 // The model registry, in OpenAI's list shape.
 import { createRoute, z } from "@hono/zod-openapi";
 import { createModel, deleteModel, getModel, listModels } from "../services/model-registry.ts";
-import { preferWait } from "../services/wait.ts";
+import { accepted, preferWait } from "../services/wait.ts";
 import { ModelName, PageQuery } from "../wire/common.ts";
 import { Deleted } from "../wire/jobs.ts";
 import { CreateModel, Model, ModelList } from "../wire/models.ts";
@@ -29,7 +29,7 @@ const create = createRoute({
   summary: "Register a Hub revision, a worker's own model, or a pruned copy; a worker loads it once before it is ready",
   ...guard("write"),
   request: { body: jsonBody(CreateModel), headers: IdempotencyHeaders.extend(WaitHeaders.shape) },
-  responses: { 200: answer(Model, "the model, queued, ready or failed"), ...ERRORS },
+  responses: { 200: answer(Model, "ready, or failed"), 202: answer(Model, "queued; see Location"), ...ERRORS },
 });
 
 const get = createRoute({
@@ -54,6 +54,9 @@ const remove = createRoute({
 
 export const models = newRouter()
   .openapi(list, async (c) => c.json(await listModels(c.var.ctx, c.req.valid("query")), 200))
-  .openapi(create, async (c) => c.json(await createModel(c.var.ctx, c.req.valid("json"), preferWait(c, 0)), 200))
+  .openapi(create, async (c) => {
+    const model = await createModel(c.var.ctx, c.req.valid("json"), preferWait(c, 0));
+    return model.status === "queued" ? accepted(c, model, `${path}/${model.id}`) : c.json(model, 200);
+  })
   .openapi(get, async (c) => c.json(await getModel(c.var.ctx, c.req.valid("param").model), 200))
   .openapi(remove, async (c) => c.json(await deleteModel(c.var.ctx, c.req.valid("param").model), 200));

@@ -197,10 +197,14 @@ describe("rows", () => {
     await upload(key, "name=many", jsonl(...rows));
   });
 
-  it.each([1, 7, 50, 100])("are walked whole by pages of %i", async (limit) => {
-    const found = await walk(key, "/v1/datasets/many/rows?split=train", limit);
-    expect(found.map(({ id }) => id)).toEqual(ids.filter((_, i) => i % 5 !== 0));
-  }, 60_000);
+  it.each([1, 7, 50, 100])(
+    "are walked whole by pages of %i",
+    async (limit) => {
+      const found = await walk(key, "/v1/datasets/many/rows?split=train", limit);
+      expect(found.map(({ id }) => id)).toEqual(ids.filter((_, i) => i % 5 !== 0));
+    },
+    60_000,
+  );
 
   it("begin after any row, and after the last there are none", async () => {
     const page = await call(key, "GET", "/v1/datasets/many/rows?split=test&after=r:5&limit=2");

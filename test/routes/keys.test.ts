@@ -123,7 +123,8 @@ describe("keys", () => {
 
   it("are walked page by page", async () => {
     const some = await newProject();
-    for (const name of ["a", "b", "c", "d"]) await call(some.admin, "POST", "/v1/keys", { json: { name, role: "read" } });
+    for (const name of ["a", "b", "c", "d"])
+      await call(some.admin, "POST", "/v1/keys", { json: { name, role: "read" } });
     const names = (await walk(some.admin, "/v1/keys", 2)).map((key) => key.name);
     expect(names.sort()).toEqual(["a", "admin", "b", "c", "d"]);
   });
