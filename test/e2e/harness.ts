@@ -1,7 +1,7 @@
 // The real stack in a temporary folder, on a free port, with a tiny real model.
 import { spawnSync } from "node:child_process";
 import type { ChildProcess } from "node:child_process";
-import { mkdtempSync, rmSync } from "node:fs";
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { PYTHON, inRoot } from "../../scripts/paths.ts";
@@ -15,10 +15,15 @@ export interface Harness {
   client: Understudy;
   /** Folder for the test's own files. */
   folder: string;
+  /** The last lines of every log, for a test that failed. */
+  logs(): string;
   /** A worker process that nobody restarts. */
   startWorker(): ChildProcess;
   stop(): Promise<void>;
 }
+
+/** Lines of each log that a failed test shows. */
+const TAIL = 60;
 
 /** Runs a script of this folder; its standard output. */
 export function python(script: string, ...args: string[]): string {
@@ -37,6 +42,12 @@ export async function startHarness(): Promise<Harness> {
     stack,
     folder,
     client: stack.client(),
+    logs() {
+      const logs = join(folder, "state", "logs");
+      return readdirSync(logs)
+        .map((name) => `== ${name}\n${readFileSync(join(logs, name), "utf8").split("\n").slice(-TAIL).join("\n")}`)
+        .join("\n");
+    },
     startWorker() {
       const worker = startWorker({ ...stack.worker(`worker-${workers.length + 1}`), threads: 1 });
       workers.push(worker);

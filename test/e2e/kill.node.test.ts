@@ -1,6 +1,6 @@
 // kill -9 of the worker in the middle of work: another one goes on, and nothing tells the result from an undisturbed one.
 import type { ChildProcess } from "node:child_process";
-import { afterAll, beforeAll, expect, test } from "vitest";
+import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { exited } from "../../scripts/stack/worker.ts";
 import type { Run } from "../../src/wire/runs.ts";
 import { collect, dataset, startHarness } from "./harness.ts";
@@ -18,6 +18,9 @@ beforeAll(async () => {
   await harness.client.modelReady("tiny");
 });
 afterAll(() => harness.stop());
+afterEach(({ task }) => {
+  if (task.result?.state === "fail") console.log(harness.logs());
+});
 
 async function killWorker(): Promise<void> {
   worker.kill("SIGKILL");
