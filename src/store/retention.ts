@@ -22,7 +22,8 @@ const owner = {
 export async function listExpired(db: Database, now: number, limit: number): Promise<Expired[]> {
   const old = (createdAt: CreatedAt) =>
     and(isNotNull(projects.retentionDays), sql`${createdAt} + ${projects.retentionDays} * ${DAY_MS} < ${now}`);
-  const [oldEvaluations, oldRuns, oldDatasets] = await db.batch([
+  // No batch: it keeps columns by name, and both tables of a join have an `id`.
+  const [oldEvaluations, oldRuns, oldDatasets] = await Promise.all([
     db
       .select({ id: evaluations.id, ...owner })
       .from(evaluations)
