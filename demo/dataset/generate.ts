@@ -5,7 +5,7 @@ import { categories, type Category, type Item } from "./categories.ts";
 import { seededRandom, type Random } from "./random.ts";
 
 const SEED = 40;
-const SPLITS = { train: 640, validation: 50, test: 100 } as const;
+const SPLITS = { train: 400, validation: 50, test: 100 } as const;
 /** Draws for one row before giving up: a list of words is then too short for the rows asked of it. */
 const MAX_DRAWS = 10_000;
 const FILE = new URL("short-answers.jsonl", import.meta.url);
