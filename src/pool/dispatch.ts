@@ -19,10 +19,7 @@ import type { Turn } from "./turn.ts";
 
 export function dispatch(turn: Turn): void {
   const { jobs, workers, due } = turn.tables;
-  const seats = workers
-    .connected()
-    .filter((worker) => !worker.draining)
-    .map((worker) => seatOf(turn, worker));
+  const seats = workers.available().map((worker) => seatOf(turn, worker));
   const room = seats.reduce((sum, seat) => sum + seat.free, 0);
   const queue = jobs.waiting(turn.now, room).map((job) => {
     return markWaiting(turn, { ...needsOf(turn, job), cost: leaseCost(turn, job) }, seats);

@@ -150,11 +150,13 @@ export interface Setback {
 }
 
 export function setBack(turn: Turn, job: JobRow, setback: Setback): void {
+  const boot = turn.tables.leases.of(job.id)?.boot ?? null;
   endLease(turn, job, false);
   turn.tables.jobs.update(job.id, {
     status: "queued",
     deaths: job.deaths + (setback.death ? 1 : 0),
     last_error: setback.detail.slice(0, 1000),
+    failed_on: boot,
     phase: null,
   });
   requeue(turn, job.id, setback.waitMs);

@@ -30,6 +30,8 @@ function expireLease(turn: Turn, id: string): void {
     due.set("lease", id, leaseEndsAt(lease));
     return;
   }
+  // It may be stopped, and would only let the next lease expire too.
+  if (verdict === "expired") turn.tables.workers.update(lease.boot, { silent: true });
   turn.send(lease.boot, { type: "cancel", job: id, fence: lease.fence });
   setBack(turn, job, { detail: DETAIL[verdict], death: verdict !== "disconnected", waitMs: 0 });
 }

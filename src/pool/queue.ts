@@ -32,6 +32,7 @@ export function needsOf(turn: Turn, job: JobRow): Omit<Candidate, "cost"> {
     localModels: job.local_models,
     models: job.models,
     readyAt: job.ready_at,
+    failedOn: job.failed_on,
     banned: [...turn.tables.refusals.of(job.id), ...shutouts],
     run:
       run === null

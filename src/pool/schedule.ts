@@ -14,6 +14,8 @@ export interface Candidate {
   /** Expected tokens of one lease. */
   cost: number;
   readyAt: number;
+  /** The boot that it last came to grief on: taken again only if there is no other. */
+  failedOn: string | null;
   /** Boots that are shut out of it, or refused it. */
   banned: readonly string[];
   run: CandidateRun | null;
@@ -125,11 +127,12 @@ function takeOver(
   return "seat" in placed ? { ...placed, newLineage: true } : placed;
 }
 
-/** Of the free workers, the one with most of the models in memory; then the one with most free slots. */
+/** Of the free workers, one that it did not fail on; the one with most of the models in memory; then with most free slots. */
 function best(candidate: Candidate, seats: readonly Seat[]): Placement {
   const free = seats.filter((seat) => seat.free > 0);
   const loaded = (seat: Seat): number => candidate.models.filter((model) => seat.loaded.includes(model)).length;
-  const [seat] = free.sort((a, b) => loaded(b) - loaded(a) || b.free - a.free);
+  const failed = (seat: Seat): number => (seat.boot === candidate.failedOn ? 1 : 0);
+  const [seat] = free.sort((a, b) => failed(a) - failed(b) || loaded(b) - loaded(a) || b.free - a.free);
   return seat === undefined ? { wakeAt: null } : { seat, newLineage: false };
 }
 

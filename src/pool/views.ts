@@ -29,15 +29,11 @@ export function jobRecord(job: JobRow): Omit<Job, "result" | "position" | "worke
 export function jobState(turn: Turn, job: JobRow): JobState {
   const { tables } = turn;
   const body = tables.bodies.get(job.id);
-  const seats = tables.workers.connected().filter((worker) => !worker.draining);
-  const candidate = needsOf(turn, job);
+  const seats = tables.workers.available().map((worker) => seatOf(turn, worker));
   return {
     ...jobRecord(job),
     position: job.status === "queued" ? tables.jobs.waitingAhead(job) : null,
-    workers_available: ownSeats(
-      candidate,
-      seats.map((worker) => seatOf(turn, worker)),
-    ).length,
+    workers_available: ownSeats(needsOf(turn, job), seats).length,
     project: job.project,
     request: body.request,
     output: body.output,

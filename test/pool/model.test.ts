@@ -37,7 +37,8 @@ function perform(sim: Simulation, [kind, index, amount]: Act): void {
 function repeat(sim: Simulation, subject: SimWorker, amount: number): void {
   const frame = subject.said[amount % Math.max(1, subject.said.length)];
   if (frame === undefined || subject.socket === null) return;
-  sim.turn(() => undefined);
+  // Any word ends a silence, and the scheduler may then give it work: that is not the frame's doing.
+  sim.say(subject, { type: "progress", seq: 1, jobs: [] });
   const before = snapshot(sim);
   const status = sim.say(subject, frame);
   if (status === "stale_fence" || status === "duplicate" || status === "gap") expect(snapshot(sim)).toEqual(before);

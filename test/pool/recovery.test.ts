@@ -67,6 +67,10 @@ describe("recovery", () => {
     await later(pool, 30_001);
     const cancel = await worker.next((frame) => frame.type === "cancel");
     expect(cancel).toEqual({ type: "cancel", job, fence: 1 });
+    // A stopped process would let the next lease expire too: it gets none until it speaks.
+    expect(await pool.getJob(PROJECT, job)).toMatchObject({ status: "queued", workers_available: 0 });
+    expect(worker.offered).toBe(0);
+    await worker.ask({ type: "progress", jobs: [] });
     const second = await worker.lease();
     expect(second.fence).toBe(2);
     await later(pool, 30_001);
@@ -76,8 +80,22 @@ describe("recovery", () => {
     expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "failed", error: { code: "poisoned" } });
     const retry = await pool.retryJob(PROJECT, job, "job_retry");
     expect(retry).toMatchObject({ ok: true, value: { id: "job_retry", retry_of: job } });
-    expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "running", error: null });
+    expect(await pool.getRun(PROJECT, run)).toMatchObject({ status: "queued", error: null });
+    await worker.ask({ type: "progress", jobs: [] });
     expect((await worker.lease()).job).toBe("job_retry");
+  });
+
+  test("a worker that is stopped loses the run to another, and its late frames change nothing", async () => {
+    const { pool, run, trainer } = await begin();
+    await trainer.step(1);
+    const other = await FakeWorker.connect(pool);
+    await later(pool, 30_001);
+    const taken = await lastLease(other);
+    expect(taken.lease).toMatchObject({ fence: 2, attempt: 2 });
+    expect(taken.payload).toMatchObject({ from: 2, hashes: [stepHash(1)] });
+    expect((await trainer.step(2)).status).toBe("stale_fence");
+    expect((await taken.step(2)).status).toBe("ok");
+    expect((await pool.getRun(PROJECT, run))?.head).toBe(2);
   });
 
   test("progress renews, a tick that stands still does not save the lease", async () => {

@@ -15,7 +15,7 @@ const run = (changes: Partial<CandidateRun> = {}): CandidateRun => {
 };
 const job = (name: string, changes: Partial<Candidate> = {}): Candidate => {
   const base = { job: name, project: "a", kind: "score" as const, localModels: [], models: [], cost: 10 };
-  return { ...base, readyAt: NOW, banned: [], run: null, ...changes };
+  return { ...base, readyAt: NOW, failedOn: null, banned: [], run: null, ...changes };
 };
 const seat = (boot: string, changes: Partial<Seat> = {}): Seat => {
   const kinds = ["score", "train"] as const;
@@ -48,6 +48,12 @@ describe("affinity", () => {
     expect(boots([job("j", { models: ["m1"] })], [seat("cold"), seat("warm", { loaded: ["m1"], free: 0 })])).toEqual([
       "j>cold",
     ]);
+  });
+
+  test("a worker that it failed on is taken again only if there is no other", () => {
+    const failed = job("j", { failedOn: "one", models: ["m"] });
+    expect(boots([failed], [seat("one", { loaded: ["m"] }), seat("two")])).toEqual(["j>two"]);
+    expect(boots([failed], [seat("one"), seat("two", { free: 0 })])).toEqual(["j>one"]);
   });
 
   test("a run stays with the worker that has its fence, for a while even when that is busy", () => {

@@ -14,6 +14,10 @@ export type Decision = { ack: Ack } | { violation: string } | Look;
 
 /** `stored`: what a look into R2 found, null before it. */
 export function decide(turn: Turn, worker: WorkerRow, frame: WorkFrame, stored: boolean | null): Decision {
+  if (worker.silent) {
+    turn.tables.workers.update(worker.boot, { silent: false });
+    turn.dispatch = true;
+  }
   if (frame.type === "progress") {
     const jobs = onProgress(turn, worker, frame);
     return { ack: { type: "ack", re: frame.seq, status: "ok", head: null, ttl_ms: null, jobs } };

@@ -58,6 +58,7 @@ function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow
     loaded: known?.loaded ?? [],
     socket: visitor.socket,
     draining: known?.draining ?? false,
+    silent: false,
     created_at: known?.created_at ?? turn.now,
     seen_at: turn.now,
   };

@@ -35,6 +35,7 @@ export function enqueue(turn: Turn, fields: NewJob, body: Partial<BodyRow>): Job
     tries: 0,
     deaths: 0,
     last_error: null,
+    failed_on: null,
     phase: null,
     done: 0,
     total: 0,

@@ -32,6 +32,8 @@ export const JobRow = z.object({
   tries: z.int(),
   deaths: z.int(),
   last_error: z.string().nullable(),
+  /** The boot that it last came to grief on. */
+  failed_on: z.string().nullable(),
   phase: z.string().nullable(),
   done: z.int(),
   total: z.int(),

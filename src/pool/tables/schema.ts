@@ -5,7 +5,7 @@ export const SCHEMA = [
      subject TEXT, retry_of TEXT, run TEXT, evaluation TEXT, target INTEGER, checkpoint INTEGER NOT NULL,
      local_models TEXT NOT NULL, models TEXT NOT NULL, cost REAL NOT NULL, created_at INTEGER NOT NULL,
      ready INTEGER NOT NULL, ready_at INTEGER NOT NULL, not_before INTEGER NOT NULL, attempts INTEGER NOT NULL,
-     tries INTEGER NOT NULL, deaths INTEGER NOT NULL, last_error TEXT, phase TEXT, done INTEGER NOT NULL,
+     tries INTEGER NOT NULL, deaths INTEGER NOT NULL, last_error TEXT, failed_on TEXT, phase TEXT, done INTEGER NOT NULL,
      total INTEGER NOT NULL, error TEXT)`,
   `CREATE INDEX IF NOT EXISTS jobs_queue ON jobs (status, project, ready)`,
   `CREATE INDEX IF NOT EXISTS jobs_run ON jobs (run, target) WHERE run IS NOT NULL`,
@@ -53,7 +53,8 @@ export const SCHEMA = [
   `CREATE TABLE IF NOT EXISTS workers (
      boot TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, "key" TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL,
      capabilities TEXT NOT NULL, fingerprint TEXT NOT NULL, slots INTEGER NOT NULL, runs TEXT NOT NULL,
-     loaded TEXT NOT NULL, socket TEXT, draining INTEGER NOT NULL, created_at INTEGER NOT NULL,
+     loaded TEXT NOT NULL, socket TEXT, draining INTEGER NOT NULL,
+     silent INTEGER NOT NULL, created_at INTEGER NOT NULL,
      seen_at INTEGER NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS outbox (
      seq INTEGER PRIMARY KEY, topic TEXT NOT NULL, kind TEXT NOT NULL, entry TEXT NOT NULL,

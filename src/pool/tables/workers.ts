@@ -20,6 +20,8 @@ const WorkerRow = z.object({
   /** The socket that speaks for the boot; null while it is closed. */
   socket: z.string().nullable(),
   draining: flag,
+  /** It let a lease expire with its socket open, and has said nothing since. */
+  silent: flag,
   created_at: time,
   seen_at: time,
 });
@@ -42,6 +44,11 @@ export class Workers extends Table<typeof WorkerRow> {
 
   connected(): WorkerRow[] {
     return this.all("socket IS NOT NULL ORDER BY created_at, boot");
+  }
+
+  /** Those that may be given work. */
+  available(): WorkerRow[] {
+    return this.all("socket IS NOT NULL AND draining = 0 AND silent = 0 ORDER BY created_at, boot");
   }
 }
 
