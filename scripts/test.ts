@@ -46,6 +46,7 @@ function title(text: string): void {
 const SUITES: [string, () => Outcome][] = [
   ["static checks", check],
   ["TypeScript, in workerd", () => vitest("workers")],
+  ["The pool, in workerd", () => vitest("pool")],
   ["TypeScript, under Node, and end to end", () => vitest("node")],
   ["Python", pytest],
 ];
