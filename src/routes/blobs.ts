@@ -11,7 +11,16 @@ import { Sha256 } from "../wire/common.ts";
 import { ERRORS, answer, guardedBy, newRouter } from "./router.ts";
 
 const Owner = z.string().regex(/^[0-9A-Za-z_]{1,80}$/);
-const Fence = z.coerce.number().int().min(1);
+// No z.coerce: its input is unknown, which the document would call optional.
+const Fence = z
+  .string()
+  .regex(/^[1-9][0-9]{0,9}$/, "give the lease's fence, an integer from 1")
+  .transform(Number);
+/** 0 is the fence of what the edge itself stored. */
+const StoredFence = z
+  .string()
+  .regex(/^(0|[1-9][0-9]{0,9})$/)
+  .transform(Number);
 const BYTES = "application/octet-stream";
 
 const tags = ["workers"];
@@ -37,7 +46,7 @@ const get = createRoute({
   summary: "Read a blob (worker)",
   ...guardedBy(requireWorker),
   request: {
-    params: z.object({ project: Owner, owner: Owner, fence: z.coerce.number().int().min(0), sha256: Sha256 }),
+    params: z.object({ project: Owner, owner: Owner, fence: StoredFence, sha256: Sha256 }),
   },
   responses: { 200: { description: "the bytes", content: { [BYTES]: { schema: z.string() } } }, ...ERRORS },
 });

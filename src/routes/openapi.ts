@@ -17,6 +17,10 @@ export function openApiDocument() {
   const router = api();
   router.openAPIRegistry.registerComponent("securitySchemes", "bearer", { type: "http", scheme: "bearer" });
   const document = router.getOpenAPI31Document({ openapi: "3.1.0", info: INFO, servers: [{ url: "/" }] });
+  for (const { post } of Object.values(document.paths ?? {})) {
+    // Of two media types only the handler can demand a body; every body is demanded.
+    if (post?.requestBody !== undefined && "content" in post.requestBody) post.requestBody.required = true;
+  }
   const used = new Set(Object.keys(document.components?.schemas ?? {}));
   const exact = Object.entries(components()).map(([id, schema]) => [id, bare(schema)] as const);
   const schemas = { ...document.components?.schemas, ...reachable(new Map(exact), used) };

@@ -15,8 +15,8 @@ function chunked(bytes: number): ReadableStream<Uint8Array> {
   let left = bytes;
   return new ReadableStream({
     pull(controller) {
-      if (left <= 0) return controller.close();
-      controller.enqueue(chunk);
+      if (left <= 0) controller.close();
+      else controller.enqueue(chunk);
       left -= chunk.byteLength;
     },
   });

@@ -20,7 +20,7 @@ beforeAll(async () => {
   lease = await worker.lease();
 });
 
-const bytes = (text: string): Uint8Array<ArrayBuffer> => new TextEncoder().encode(text);
+const bytes = (text: string): Uint8Array<ArrayBuffer> => Uint8Array.from(new TextEncoder().encode(text));
 
 async function put(content: Uint8Array<ArrayBuffer>, options: { digest?: string; fence?: number; key?: string } = {}) {
   const digest = options.digest ?? (await sha256(content));

@@ -46,8 +46,8 @@ async function ready(name: string, found = facts()) {
 /** Once D1 has followed the pool. */
 async function recorded(id: string, status: string): Promise<void> {
   for (let i = 0; i < 100; i++) {
-    const row = await env.DB.prepare("SELECT status FROM models WHERE id = ?").bind(id).first();
-    if (row?.["status"] === status) return;
+    const row = await env.DB.prepare("SELECT status FROM models WHERE id = ?").bind(id).first<{ status: string }>();
+    if (row?.status === status) return;
     await new Promise((done) => setTimeout(done, 50));
   }
   throw new Error(`the record never said ${status}`);

@@ -57,7 +57,10 @@ describe("lines", () => {
   it.each([
     [["a\nb\n"], ["1:a", "2:b"]],
     [["a\nb"], ["1:a", "2:b"]],
-    [["a", "b\n\n", "c"], ["1:ab", "2:", "3:c"]],
+    [
+      ["a", "b\n\n", "c"],
+      ["1:ab", "2:", "3:c"],
+    ],
     [[euro.subarray(0, 1), euro.subarray(1, 2), euro.subarray(2)], ["1:€"]],
     [["\ufeffa\n"], ["1:a"]],
     [[], []],
@@ -119,7 +122,11 @@ describe("tokenizers", () => {
 });
 
 describe("a refusal names the field", () => {
-  const Body = z.strictObject({ name: z.string(), turns: z.array(z.strictObject({ text: z.string() })), prompt: Prompt });
+  const Body = z.strictObject({
+    name: z.string(),
+    turns: z.array(z.strictObject({ text: z.string() })),
+    prompt: Prompt,
+  });
   const good = { name: "a", turns: [{ text: "b" }], prompt: "c" };
   it.each([
     [Body, { ...good, name: undefined }, "name", "name is required: string."],

@@ -70,7 +70,7 @@ describe("what a project keeps for some days only", () => {
 
 it("the scheduled handler sweeps", async () => {
   const ctx = createExecutionContext();
-  await worker.scheduled(createScheduledController(), env, ctx);
+  worker.scheduled(createScheduledController(), env, ctx);
   await waitOnExecutionContext(ctx);
   expect(await env.BLOBS.head("sweep/cursor")).not.toBeNull();
 });
