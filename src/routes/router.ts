@@ -34,15 +34,9 @@ export const jsonBody = <T extends z.ZodType>(schema: T) => ({
 
 /** Every POST that creates takes it. */
 export const IdempotencyHeaders = z.object({
-  "Idempotency-Key": z
-    .string()
-    .min(1)
-    .max(255)
-    .optional()
-    .meta({
-      description:
-        "the same key with the same body returns the first answer, for 24 h; with another body it is refused",
-    }),
+  "Idempotency-Key": z.string().min(1).max(255).optional().meta({
+    description: "the same key with the same body returns the first answer, for 24 h; with another body it is refused",
+  }),
 });
 
 /** POSTs that may wait for their work take these. */
