@@ -16,8 +16,9 @@ from journal import Journal, lease
 
 from understudy_worker.address import Address
 from understudy_worker.backend import Backend, fingerprint
-from understudy_worker.connection import Connection, Identity, KeyRefused
+from understudy_worker.connection import Connection, KeyRefused
 from understudy_worker.errors import Abandoned
+from understudy_worker.identity import Identity
 from understudy_worker.jobs import Job, Pipeline
 from understudy_worker.wire import Cancel, Capabilities, Drain, GeneratedItem, HeldRun, Items, Result, ScoreOutput
 

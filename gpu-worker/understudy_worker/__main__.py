@@ -90,7 +90,7 @@ def main(argv: list[str] | None = None) -> int:
     if not key:
         parser().error(f"set {KEY_VARIABLE} to a key of the role worker")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
-    logging.getLogger("httpx").setLevel(logging.WARNING)
+    logging.getLogger("httpx2").setLevel(logging.WARNING)
     return serve(arguments, key)
 
 
@@ -99,7 +99,8 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
     # torch takes seconds to import; bad arguments are answered before that.
     from understudy_worker.backend import configure, fingerprint
     from understudy_worker.blobs import Blobs
-    from understudy_worker.connection import Connection, Identity, KeyRefused
+    from understudy_worker.connection import Connection, KeyRefused
+    from understudy_worker.identity import Identity
     from understudy_worker.models import Models
     from understudy_worker.runner import Runner
     from understudy_worker.sources import Sources

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 
 from understudy_worker.address import Address
 from understudy_worker.errors import WorkerError
@@ -21,7 +21,7 @@ PART_BYTES = 33_554_432
 TRIES = 6
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 8.0
-TIMEOUT = httpx.Timeout(60.0, connect=10.0)
+TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
 
 # Called after each part, so that a long transfer is seen to advance and can be stopped (by raising).
 OnPart = Callable[[int], None]
@@ -31,7 +31,7 @@ class Blobs:
     """A client for one pool. Safe to use from several threads."""
 
     def __init__(self, address: Address, *, key: str) -> None:
-        self._http = httpx.Client(
+        self._http = httpx2.Client(
             base_url=address.http,
             headers={"Authorization": f"Bearer {key}"},
             timeout=TIMEOUT,
@@ -87,12 +87,12 @@ class Blobs:
 
     def _send(
         self, method: str, url: str, *, params: dict[str, int] | None = None, content: bytes | None = None
-    ) -> httpx.Response:
+    ) -> httpx2.Response:
         wait_s = FIRST_WAIT_S
         for attempt in range(1, TRIES + 1):
             try:
                 response = self._http.request(method, url, params=params, content=content)
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 problem = type(error).__name__
             else:
                 if response.is_success:

@@ -8,33 +8,29 @@ import random
 import time
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 
 from pydantic import TypeAdapter, ValidationError
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketException
 
 from understudy_worker.address import Address
+from understudy_worker.frames import refusal
+from understudy_worker.identity import PROTOCOL, Identity
 from understudy_worker.jobs import FrameMaker, Job
 from understudy_worker.outbox import FRAME_BYTES, Outbox
 from understudy_worker.wire import (
     Ack,
     Cancel,
-    Capabilities,
     Drain,
-    Fingerprint,
     HeldRun,
-    Hello,
     Lease,
     Progress,
-    Refuse,
     ToWorker,
     Welcome,
 )
 
 log = logging.getLogger("understudy")
 
-PROTOCOL = 1
 # Used until the first welcome says otherwise; the same figures as the pool's.
 CONTACT_S = 20.0
 # The pool drops the leases of a closed socket after 5 s, so the first attempts come at once.
@@ -50,17 +46,6 @@ _to_worker: TypeAdapter[Welcome | Lease | Ack | Cancel | Drain] = TypeAdapter(To
 
 class KeyRefused(Exception):
     """The pool answered 401 or 403: dialling again cannot help."""
-
-
-@dataclass(frozen=True)
-class Identity:
-    """Who this process is, for its whole life. `boot` is 128 random bits in hexadecimal."""
-
-    worker: str
-    boot: str
-    capabilities: Capabilities
-    fingerprint: Fingerprint
-    slots: int
 
 
 class Connection:
@@ -185,16 +170,8 @@ class Connection:
 
     async def _greet(self, socket: ClientConnection) -> Welcome:
         sent_at = time.monotonic()
-        me = self._identity
-        hello = Hello(
-            type="hello",
-            seq=self._outbox.next_seq(),
-            protocol=PROTOCOL,
-            worker=me.worker,
-            boot=me.boot,
-            capabilities=me.capabilities,
-            fingerprint=me.fingerprint,
-            slots=me.slots,
+        hello = self._identity.hello(
+            self._outbox.next_seq(),
             runs=self._held_runs(),
             leases=[job.held for job in self._jobs.values()],
         )
@@ -301,13 +278,6 @@ class Connection:
                 log.warning("no contact for %.0f s: closing the connection", silent_s)
                 self._contact_at = time.monotonic()
                 await self._socket.close()
-
-
-def refusal(lease: Lease, reason: str, *, retryable: bool = True) -> FrameMaker:
-    """A `refuse` frame: this worker cannot take the lease, another may."""
-    return lambda seq: Refuse(
-        type="refuse", seq=seq, job=lease.job, fence=lease.fence, reason=reason[:1000], retryable=retryable
-    )
 
 
 def _where(error: ValidationError) -> str:

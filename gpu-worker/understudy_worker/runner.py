@@ -13,9 +13,9 @@ from pydantic import TypeAdapter, ValidationError
 from understudy_worker import generation, scoring
 from understudy_worker.backend import Backend
 from understudy_worker.blobs import Blobs
-from understudy_worker.connection import refusal
 from understudy_worker.distill import Trainer
 from understudy_worker.errors import Abandoned, Refused, WorkerError
+from understudy_worker.frames import failure, refusal
 from understudy_worker.jobs import FrameMaker, Job
 from understudy_worker.models import Models, facts
 from understudy_worker.step import OutOfMemory, is_out_of_memory
@@ -23,7 +23,6 @@ from understudy_worker.wire import (
     BlobRef,
     CompareOutput,
     ComparePayload,
-    Fail,
     GenerateOutput,
     GeneratePayload,
     Payload,
@@ -81,12 +80,12 @@ class Runner:
         except Refused as error:
             return self._close(job, refusal(job.lease, str(error), retryable=error.retryable), f"refused: {error}")
         except WorkerError as error:
-            return self._close(job, failure(job, error), f"failed: {error.code}")
+            return self._close(job, failure(job.lease, error), f"failed: {error.code}")
         except OutOfMemory as shape:
             short = WorkerError("out_of_memory", f"a micro-batch of {shape} does not fit in memory", retryable=True)
-            return self._close(job, failure(job, short), "failed: out_of_memory")
+            return self._close(job, failure(job.lease, short), "failed: out_of_memory")
         except Exception as error:
-            return self._close(job, failure(job, _translate(error)), f"failed: {type(error).__name__}")
+            return self._close(job, failure(job.lease, _translate(error)), f"failed: {type(error).__name__}")
 
     def _close(self, job: Job, make: FrameMaker, outcome: str) -> str:
         try:
@@ -137,20 +136,6 @@ class Runner:
             output=None if artifact else output,
             artifact=artifact,
         )
-
-
-def failure(job: Job, error: WorkerError) -> FrameMaker:
-    """A `fail` frame."""
-    return lambda seq: Fail(
-        type="fail",
-        seq=seq,
-        job=job.lease.job,
-        fence=job.fence,
-        lineage=job.lease.lineage,
-        code=error.code,
-        detail=str(error)[:4000],
-        retryable=error.retryable,
-    )
 
 
 def _translate(error: Exception) -> WorkerError:

@@ -17,9 +17,16 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+import httpx2
 import torch
 from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-from huggingface_hub.errors import EntryNotFoundError, HfHubHTTPError, RepositoryNotFoundError, RevisionNotFoundError
+from huggingface_hub.errors import (
+    EntryNotFoundError,
+    HfHubHTTPError,
+    LocalEntryNotFoundError,
+    RepositoryNotFoundError,
+    RevisionNotFoundError,
+)
 from tqdm import tqdm
 from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
@@ -35,6 +42,8 @@ PATTERNS = ("*.safetensors", "*.safetensors.index.json", "*.json", "merges.txt",
 # A larger repository is refused before a byte is fetched: fp32 weights of a 16 B model.
 HUB_BYTES = 64 * 2**30
 READ_BYTES = 1 << 22
+# Other formats of the same weights lie in folders below.
+NESTED = "*/*"
 
 Tick = Callable[[], None]
 
@@ -91,37 +100,23 @@ class Sources:
     def _hub(self, base: HubSource, *, tick: Tick) -> Path:
         try:
             return self._download(base, tick=tick)
+        except LocalEntryNotFoundError as error:  # neither reached nor cached
+            raise _hub_unavailable(base, error) from error
         except (RepositoryNotFoundError, RevisionNotFoundError, EntryNotFoundError) as error:
             raise WorkerError(
                 "model_not_found", f"the Hub has no {base.repo} at {base.revision}, or this worker may not read it"
             ) from error
-        except (HfHubHTTPError, OSError) as error:
-            raise WorkerError("hub_unavailable", f"{base.repo}: {type(error).__name__}", retryable=True) from error
+        except (HfHubHTTPError, httpx2.HTTPError, OSError) as error:
+            raise _hub_unavailable(base, error) from error
 
     def _download(self, base: HubSource, *, tick: Tick) -> Path:
-        names = (base.gguf_file,) if base.gguf_file else PATTERNS
-        complete = self._cache / "hub" / json_digest([base.repo, base.revision, base.gguf_file])
-        if not complete.exists():
-            _check_hub_size(base, names)
-        bar = _ticking_bar(tick)
-        if base.gguf_file:
-            file = hf_hub_download(base.repo, base.gguf_file, revision=base.revision, tqdm_class=bar)
-            folder = self._gguf(Path(str(file)), tick=tick)
-        else:
-            folder = Path(
-                str(
-                    snapshot_download(
-                        base.repo,
-                        revision=base.revision,
-                        allow_patterns=list(names),
-                        tqdm_class=bar,
-                        local_files_only=complete.exists(),
-                    )
-                )
-            )
-        complete.parent.mkdir(parents=True, exist_ok=True)
-        complete.touch()
-        return folder
+        """From the Hub's own cache if it is all there, without asking the network; else fetched."""
+        try:
+            path = _from_hub(base, cached=True, tick=tick)
+        except LocalEntryNotFoundError:
+            _check_hub_size(base)
+            path = _from_hub(base, cached=False, tick=tick)
+        return self._gguf(path, tick=tick) if base.gguf_file else path
 
     def _files_place(self, files: list[FileRef]) -> Path:
         return self._cache / "files" / json_digest(sorted([file.name, file.sha256] for file in files))
@@ -168,9 +163,26 @@ def _convert_gguf(path: Path, folder: Path, *, tick: Tick) -> None:
     tick()
 
 
-def _check_hub_size(base: HubSource, names: tuple[str, ...]) -> None:
+def _from_hub(base: HubSource, *, cached: bool, tick: Tick) -> Path:
+    """The GGUF file, or the folder of safetensors, configuration and tokenizer."""
+    how: dict[str, Any] = {
+        "revision": base.revision,
+        "local_files_only": cached,
+        "tqdm_class": _ticking_bar(tick),
+    }
+    if base.gguf_file:
+        return Path(str(hf_hub_download(base.repo, base.gguf_file, **how)))
+    return Path(str(snapshot_download(base.repo, allow_patterns=list(PATTERNS), ignore_patterns=[NESTED], **how)))
+
+
+def _hub_unavailable(base: HubSource, error: Exception) -> WorkerError:
+    return WorkerError("hub_unavailable", f"{base.repo}: {type(error).__name__}", retryable=True)
+
+
+def _check_hub_size(base: HubSource) -> None:
+    names = (base.gguf_file,) if base.gguf_file else PATTERNS
     info = HfApi().model_info(base.repo, revision=base.revision, files_metadata=True)
-    files = {entry.rfilename: entry.size or 0 for entry in info.siblings or []}
+    files = {entry.rfilename: entry.size or 0 for entry in info.siblings or [] if "/" not in entry.rfilename}
     wanted = [size for name, size in files.items() if any(Path(name).match(pattern) for pattern in names)]
     if not any(name.endswith((".safetensors", ".gguf")) and Path(name).match(names[0]) for name in files):
         raise WorkerError(

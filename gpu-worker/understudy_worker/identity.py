@@ -1,0 +1,35 @@
+"""Who this process is to the pool, for its whole life."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from understudy_worker.wire import Capabilities, Fingerprint, HeldLease, HeldRun, Hello
+
+PROTOCOL = 1
+
+
+@dataclass(frozen=True)
+class Identity:
+    """`boot` is 128 random bits in hexadecimal, the same over every reconnect."""
+
+    worker: str
+    boot: str
+    capabilities: Capabilities
+    fingerprint: Fingerprint
+    slots: int
+
+    def hello(self, seq: int, *, runs: list[HeldRun], leases: list[HeldLease]) -> Hello:
+        """The first frame on every socket."""
+        return Hello(
+            type="hello",
+            seq=seq,
+            protocol=PROTOCOL,
+            worker=self.worker,
+            boot=self.boot,
+            capabilities=self.capabilities,
+            fingerprint=self.fingerprint,
+            slots=self.slots,
+            runs=runs,
+            leases=leases,
+        )
