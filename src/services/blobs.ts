@@ -27,14 +27,13 @@ export interface PutBlob {
 const isDigestMismatch = (error: unknown): boolean =>
   error instanceof Error && /checksum|SHA-?256/i.test(error.message);
 
-function announcedBytes(bytes: number | null): number {
+function assertAnnounced(bytes: number | null): void {
   if (bytes === null) {
     throw new ApiError("invalid_request", "Content-Length: send the blob's size.", { param: "Content-Length" });
   }
   if (bytes > MAX_BLOB_BYTES) {
     throw new ApiError("too_large", `A blob is ${MAX_BLOB_BYTES} bytes at the most; store a larger file in parts.`);
   }
-  return bytes;
 }
 
 /** The owner's project, if this worker holds its live lease at this fence. */
@@ -45,22 +44,20 @@ async function authorize(worker: BlobWorker, owner: string, fence: number): Prom
   throw new ApiError("stale_fence", `This worker holds no live lease of ${owner} at fence ${fence}; stop that work.`);
 }
 
-const digestMismatch = (cause?: unknown): ApiError =>
-  new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", { cause });
-
 /** Create-only; the same content already there is a success. */
 export async function storeBlob(worker: BlobWorker, put: PutBlob) {
-  const announced = announcedBytes(put.bytes);
+  assertAnnounced(put.bytes);
   const project = await authorize(worker, put.owner, put.fence);
   const key = blobKey({ project, owner: put.owner, fence: put.fence, sha256: put.sha256 });
-  const bytes = await putBlob(worker.env.BLOBS, key, put.body ?? new Uint8Array(), put.sha256).catch(
-    (error: unknown) => {
-      throw isDigestMismatch(error) ? digestMismatch(error) : error;
-    },
-  );
-  // Only where something is there already, which R2 does not compare with what was sent.
-  if (bytes !== announced) throw digestMismatch();
-  return { object: "blob" as const, key, bytes, sha256: put.sha256 };
+  try {
+    const bytes = await putBlob(worker.env.BLOBS, key, put.body ?? new Uint8Array(), put.sha256);
+    return { object: "blob" as const, key, bytes, sha256: put.sha256 };
+  } catch (cause) {
+    if (!isDigestMismatch(cause)) throw cause;
+    throw new ApiError("digest_mismatch", "The bytes do not have the SHA-256 in the path; nothing was stored.", {
+      cause,
+    });
+  }
 }
 
 /** A project's own worker key reads that project alone; a shared one reads all. */
