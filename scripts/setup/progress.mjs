@@ -14,7 +14,7 @@ const TAIL = 40;
 function line(label, started, last) {
   const seconds = Math.round((Date.now() - started) / 1000);
   const text = `${label} (${seconds} s) ${last}`;
-  const columns = process.stdout.columns ?? 100;
+  const columns = process.stdout.columns || 100;
   return text.length < columns ? text : `${text.slice(0, columns - 2)}…`;
 }
 
