@@ -108,6 +108,11 @@ pages.get("/", pageHeaders, (c) =>
               <li><a href="/openapi.json">OpenAPI document</a></li>
               <li><a href="/healthz">Health</a></li>
             </ul>
+            <p>In a clone of the project:</p>
+            <ul>
+              <li><code>npm run demo</code> teaches a small model from a real one, and prints the leaderboard</li>
+              <li><code>npm test</code> runs every test</li>
+            </ul>
           </main>
         </body>
       </html>`,
