@@ -3,9 +3,11 @@ import { readFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { STATE } from "../scripts/paths.ts";
+import { UserError } from "../scripts/stack/hold.ts";
 import { fail } from "../scripts/stack/lifetime.ts";
 import { embeddedTeacher, startStack } from "../scripts/stack/stack.ts";
 import type { Stack } from "../scripts/stack/stack.ts";
+import { ApiError } from "../src/sdk/index.ts";
 import { runMainJob } from "./job.ts";
 import { createProject, explore } from "./project.ts";
 import { Phases, bold, say, wrap } from "./terminal.ts";
@@ -31,25 +33,25 @@ async function demo(stack: Stack, phases: Phases, control: boolean): Promise<voi
   explore(project);
 }
 
-const { values } = parseArgs({ options: { control: { type: "boolean", default: false } } });
-introduce();
-const phases = new Phases();
-const models = embeddedTeacher();
-const stack = await phases
-  .run("Start the service", () => startStack({ folder: STATE, port: 0, workers: 1, models }))
-  .catch(fail);
+let running: Stack | undefined;
+// Before the stack starts: where this program handles signals, its parts leave them to it.
 for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-  process.once(signal, () => {
+  process.on(signal, () => {
     say("\nstopping");
-    void stack.stop().finally(() => process.exit(130));
+    void (running?.stop() ?? Promise.resolve()).finally(() => process.exit(130));
   });
 }
 try {
+  const { values } = parseArgs({ options: { control: { type: "boolean", default: false } } });
+  introduce();
+  const phases = new Phases();
+  const models = embeddedTeacher();
+  const stack = await phases.run("Start the service", () => startStack({ folder: STATE, port: 0, workers: 1, models }));
+  running = stack;
   await demo(stack, phases, values.control);
 } catch (error) {
-  console.error(error instanceof Error ? error.message : error);
-  console.error("The logs of the service and its worker are in .understudy/logs/.");
-  process.exitCode = 1;
-} finally {
-  await stack.stop();
+  await running?.stop();
+  if (running !== undefined) console.error("The logs of the service and its worker are in .understudy/logs/.");
+  fail(error instanceof ApiError ? new UserError(error.message) : error);
 }
+await running.stop();

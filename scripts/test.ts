@@ -45,10 +45,10 @@ function title(text: string): void {
 
 const SUITES: [string, () => Outcome][] = [
   ["static checks", check],
-  ["TypeScript, in workerd", () => vitest("workers")],
-  ["The pool, in workerd", () => vitest("pool")],
-  ["TypeScript, under Node, and end to end", () => vitest("node")],
-  ["Python", pytest],
+  ["edge, in workerd", () => vitest("workers")],
+  ["pool, in workerd", () => vitest("pool")],
+  ["set-up and end to end", () => vitest("node")],
+  ["worker", pytest],
 ];
 
 const results: string[] = [];

@@ -30,6 +30,22 @@ function forward(stream: Readable, log: (line: string) => void): void {
   });
 }
 
+const SIGNALS = ["SIGINT", "SIGTERM"] as const;
+
+/** Runs `make`. Where this program handles a signal, the handlers that `make` adds for it are taken away again:
+ * miniflare's would end the process before its workers are stopped. */
+function keepingSignals<T>(make: () => T): T {
+  const own = SIGNALS.map((signal) => process.listeners(signal));
+  const made = make();
+  SIGNALS.forEach((signal, i) => {
+    const before = own[i] ?? [];
+    for (const added of process.listeners(signal).filter((listener) => !before.includes(listener))) {
+      if (before.length > 0) process.off(signal, added);
+    }
+  });
+  return made;
+}
+
 /** Applies to D1 what is new under `migrations/`, once each, with the bookkeeping table that wrangler uses. */
 async function migrate(edge: Miniflare): Promise<void> {
   const db = await edge.getD1Database("DB");
@@ -48,29 +64,31 @@ async function migrate(edge: Miniflare): Promise<void> {
 
 /** Starts workerd and resolves once it answers. The caller disposes it. */
 export async function startEdge(options: EdgeOptions): Promise<{ edge: Miniflare; url: string }> {
-  const edge = new Miniflare({
-    name: "understudy",
-    host: "127.0.0.1",
-    port: options.port,
-    modules: true,
-    scriptPath: BUNDLE,
-    compatibilityDate: compatibilityDate(),
-    bindings: { FINGERPRINT_WAIT_MS: "", ...options.bindings },
-    d1Databases: { DB: "understudy" },
-    r2Buckets: { BLOBS: "understudy-blobs" },
-    durableObjects: { POOL: { className: "Pool", useSQLite: true } },
-    assets: { directory: ASSETS, binding: "ASSETS", routerConfig: { has_user_worker: true } },
-    d1Persist: join(options.folder, "d1"),
-    r2Persist: join(options.folder, "r2"),
-    durableObjectsPersist: join(options.folder, "pool"),
-    cf: false,
-    telemetry: { enabled: false },
-    log: new Log(LogLevel.NONE),
-    handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
-      forward(stdout, options.log);
-      forward(stderr, options.log);
-    },
-  });
+  const make = () =>
+    new Miniflare({
+      name: "understudy",
+      host: "127.0.0.1",
+      port: options.port,
+      modules: true,
+      scriptPath: BUNDLE,
+      compatibilityDate: compatibilityDate(),
+      bindings: { FINGERPRINT_WAIT_MS: "", ...options.bindings },
+      d1Databases: { DB: "understudy" },
+      r2Buckets: { BLOBS: "understudy-blobs" },
+      durableObjects: { POOL: { className: "Pool", useSQLite: true } },
+      assets: { directory: ASSETS, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+      d1Persist: join(options.folder, "d1"),
+      r2Persist: join(options.folder, "r2"),
+      durableObjectsPersist: join(options.folder, "pool"),
+      cf: false,
+      telemetry: { enabled: false },
+      log: new Log(LogLevel.NONE),
+      handleRuntimeStdio: (stdout: Readable, stderr: Readable) => {
+        forward(stdout, options.log);
+        forward(stderr, options.log);
+      },
+    });
+  const edge = keepingSignals(make);
   try {
     const url = await edge.ready;
     await migrate(edge);

@@ -5,9 +5,13 @@ interface Stoppable {
   stop(): Promise<void>;
 }
 
+/** `parseArgs` says in its message what is wrong with an option. */
+const isBadOption = (error: Error): boolean => "code" in error && String(error.code).startsWith("ERR_PARSE_ARGS");
+
 /** Tells a mistake of the user's in one line, anything else with its stack; exits 1. */
 export function fail(error: unknown): never {
-  console.error(error instanceof UserError ? error.message : error);
+  const clear = error instanceof UserError || (error instanceof Error && isBadOption(error));
+  console.error(clear ? error.message : error);
   process.exit(1);
 }
 

@@ -74,16 +74,18 @@ export async function startStack(options: StackOptions): Promise<Stack> {
     log: logFile(folder, name),
   });
   const workers = Array.from({ length: options.workers }, (_, i) => supervise(worker(`worker-${i + 1}`)));
+  const stop = async () => {
+    await Promise.all(workers.map((one) => one.stop()));
+    await edge.dispose();
+    held.release();
+  };
+  let stopped: Promise<void> | undefined;
   return {
     url,
     secrets,
     keys,
     worker,
     client: (key = keys.admin) => new Understudy({ baseUrl: url, apiKey: key }),
-    async stop() {
-      await Promise.all(workers.map((one) => one.stop()));
-      await edge.dispose();
-      held.release();
-    },
+    stop: () => (stopped ??= stop()),
   };
 }

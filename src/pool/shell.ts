@@ -40,6 +40,17 @@ export class Shell {
     this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS
       ? Milliseconds.parse(env.FINGERPRINT_WAIT_MS)
       : FINGERPRINT_WAIT_MS;
+    this.#closeLost();
+  }
+
+  /** A crash or a deploy ends sockets and tells nobody: workers whose socket is not here any more have lost it. */
+  #closeLost(): void {
+    const open = new Set(this.#ctx.getWebSockets().map((ws) => attachmentOf(ws).socket));
+    const lost = this.#tables.workers.connected().filter(({ socket }) => socket !== null && !open.has(socket));
+    if (lost.length === 0) return;
+    this.turn((turn) => {
+      for (const { boot, socket } of lost) onClosed(turn, boot, socket ?? "");
+    });
   }
 
   /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
