@@ -91,6 +91,16 @@ def test_memory_ahead_of_the_journal_is_not_trusted(room: Room, new_room: Any, s
     assert journal.hashes(1, 6) == straight.hashes(1, 6)
 
 
+def test_memory_with_another_hash_is_not_trusted(room: Room, journal: Journal, spec: dict[str, Any]) -> None:
+    trainer = Trainer(models=room.models, blobs=room.blobs)
+    train(room, journal, runs.payload(spec, to=3), trainer=trainer)
+    other = trainer.runs._states[("run_1", 0)]
+    other.head_hash = "0" * 64
+    train(room, journal, runs.continuing(spec, journal, to=4), trainer=trainer, job="job_2")
+    assert trainer.runs._states[("run_1", 0)] is not other
+    assert [frame.n for frame in journal.of("step")] == [1, 2, 3, 4], "it never offered a step from that memory"
+
+
 def test_a_gap_reloads_and_goes_on(room: Room, new_room: Any, journal: Journal, spec: dict[str, Any]) -> None:
     straight = Journal()
     train(new_room(), straight, runs.payload(spec, to=5))

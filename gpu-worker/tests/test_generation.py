@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 from collections import Counter
 from typing import Any
@@ -66,6 +67,24 @@ def test_does_not_depend_on_the_batch(teacher: LoadedModel, temperature: float) 
     ]
     assert together == alone
     assert generate(teacher, prompts, seeds=seeds, generation=asked) == together
+
+
+def test_sequences_that_end_early_leave_the_others_alone(teacher: LoadedModel) -> None:
+    # Every fifth token ends a response, so that the batch shrinks at many places.
+    hasty = dataclasses.replace(teacher, stop_ids=frozenset(range(0, teacher.model.config.vocab_size, 5)))
+    prompts = encoded(teacher) * 4
+    seeds = list(range(len(prompts)))
+    asked = settings_of(temperature=1.0)
+    together = generate(hasty, prompts, seeds=seeds, generation=asked)
+    alone = [
+        generate(hasty, [ids], seeds=[seed], generation=asked)[0] for ids, seed in zip(prompts, seeds, strict=True)
+    ]
+    assert together == alone
+    assert len({answer.num_tokens for answer in together}) > 4
+
+
+def test_top_p_stops_at_the_token_that_reaches_it() -> None:
+    assert probabilities(torch.zeros(1, 2), generation=settings_of(temperature=1.0, top_p=0.5))[0].tolist() == [1, 0]
 
 
 def test_seeds_matter_only_when_sampling(teacher: LoadedModel) -> None:

@@ -16,7 +16,7 @@ from transformers import AutoModelForCausalLM
 
 from understudy_worker import sources as sources_module
 from understudy_worker.blobs import Blobs
-from understudy_worker.digests import template_digest, tokenizer_digest, weights_digest
+from understudy_worker.digests import own_tensors, template_digest, tokenizer_digest, weights_digest
 from understudy_worker.errors import Refused, WorkerError
 from understudy_worker.models import facts
 from understudy_worker.wire import ModelRef
@@ -95,6 +95,12 @@ def test_digests_survive_saving_and_see_a_change(room: Room, new_room: Any, tmp_
     with torch.no_grad():
         loaded.model.get_input_embeddings().weight[0, 0] += 1e-6
     assert weights_digest(loaded.model) != copy.weights_digest
+
+
+def test_a_tied_tensor_counts_once(room: Room) -> None:
+    names = [name for name, _ in own_tensors(room.models.get(ref("teacher"), tick=nothing).model)]
+    assert "model.embed_tokens.weight" in names and "lm_head.weight" not in names
+    assert len(names) == len(set(names))
 
 
 def test_tokenizer_and_template_digests_see_what_matters() -> None:

@@ -34,15 +34,9 @@ def tensors_digest(named: Iterable[tuple[str, Tensor]], *, on_tensor: Callable[[
 
 
 def own_tensors(model: nn.Module) -> list[tuple[str, Tensor]]:
-    """The model's parameters and saved buffers, each once: a tied tensor goes by the name met first."""
+    """The model's parameters and saved buffers, each once: torch gives a tied tensor by the name met first."""
     saved = model.state_dict(keep_vars=True)
-    seen: set[int] = set()
-    own = []
-    for name, tensor in [*model.named_parameters(), *model.named_buffers()]:
-        if name in saved and id(tensor) not in seen:
-            seen.add(id(tensor))
-            own.append((name, tensor))
-    return own
+    return [pair for pair in [*model.named_parameters(), *model.named_buffers()] if pair[0] in saved]
 
 
 def weights_digest(model: nn.Module, *, on_tensor: Callable[[], None] = lambda: None) -> str:
