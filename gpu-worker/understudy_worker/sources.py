@@ -32,6 +32,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer, GgufConfig
 
 from understudy_worker.blobs import Blobs
 from understudy_worker.digests import json_digest
+from understudy_worker.disk import clear_leftovers, trim
 from understudy_worker.errors import Refused, WorkerError
 from understudy_worker.wire import FileRef, FilesSource, HubSource, LocalSource
 
@@ -54,6 +55,7 @@ class Sources:
     def __init__(self, *, declared: dict[str, Path], cache_dir: Path, blobs: Blobs) -> None:
         self.declared = declared
         self._cache = cache_dir
+        clear_leftovers(cache_dir)
         self._blobs = blobs
 
     def folder(self, base: HubSource | LocalSource | FilesSource, *, tick: Tick) -> Path:
@@ -78,6 +80,7 @@ class Sources:
         place.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(OSError):  # already there
             os.rename(folder, place)
+        trim(place.parent, keep=place)
 
     def _local(self, name: str, *, tick: Tick) -> Path:
         path = self.declared.get(name)
@@ -127,6 +130,7 @@ class Sources:
             with _making(place) as folder:
                 for file in files:
                     self._blobs.get_file(file, folder / file.name, on_part=lambda _: tick())
+        trim(place.parent, keep=place)
         return place
 
 
