@@ -1,9 +1,9 @@
 // Secrets and keys of the local stack: made at its first start, kept beside its databases, readable by their owner only.
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { randomBytes } from "node:crypto";
 import { join } from "node:path";
 import { z } from "zod";
-import { Understudy } from "../../src/sdk/index.ts";
+import { ApiError, Understudy } from "../../src/sdk/index.ts";
 
 const Secrets = z.strictObject({ operator: z.string(), ids: z.string() });
 export type Secrets = z.infer<typeof Secrets>;
@@ -32,14 +32,31 @@ function shown(value: string | null): string {
   return value;
 }
 
-export function keepKeys(folder: string, url: string, secrets: Secrets): Promise<Keys> {
-  return keep(Keys, join(folder, "keys.json"), async () => {
-    const operator = new Understudy({ baseUrl: url, apiKey: secrets.operator });
-    const worker = await operator.createKey({ name: "local-workers", role: "worker" });
-    // A name of its own each time: an earlier start may have died between making the project and keeping its key.
-    const project = await operator.createProject({ name: `local-${randomBytes(4).toString("hex")}` });
-    return { admin: shown(project.admin_key), worker: shown(worker.secret) };
-  });
+async function makeKeys(url: string, secrets: Secrets): Promise<Keys> {
+  const operator = new Understudy({ baseUrl: url, apiKey: secrets.operator });
+  const worker = await operator.createKey({ name: "local-workers", role: "worker" });
+  // A name of its own each time: an earlier start may have died between making the project and keeping its key.
+  const project = await operator.createProject({ name: `local-${randomBytes(4).toString("hex")}` });
+  return { admin: shown(project.admin_key), worker: shown(worker.secret) };
+}
+
+/** Keys outlive the databases that know them where only these were deleted. */
+async function known(url: string, keys: Keys): Promise<boolean> {
+  try {
+    await new Understudy({ baseUrl: url, apiKey: keys.admin }).usage();
+    return true;
+  } catch (error) {
+    if (error instanceof ApiError && error.status === 401) return false;
+    throw error;
+  }
+}
+
+export async function keepKeys(folder: string, url: string, secrets: Secrets): Promise<Keys> {
+  const path = join(folder, "keys.json");
+  const keys = await keep(Keys, path, () => makeKeys(url, secrets));
+  if (await known(url, keys)) return keys;
+  rmSync(path);
+  return keep(Keys, path, () => makeKeys(url, secrets));
 }
 
 /** A file to source in a shell: where the service is, and a key for it. */

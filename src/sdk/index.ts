@@ -101,6 +101,11 @@ export class Understudy {
     return this.#http.waitJob(id, signal);
   }
 
+  /** One that has ended stays as it is. */
+  cancelJob(id: string): Promise<Job> {
+    return this.#http.json(Job, `/v1/jobs/${id}/cancel`, { method: "POST" });
+  }
+
   retryJob(id: string): Promise<Job> {
     return this.#http.json(Job, `/v1/jobs/${id}/retry`, { method: "POST" });
   }
