@@ -51,5 +51,5 @@ export function leaseVerdict(lease: LeaseClock, now: number): LeaseVerdict {
 
 /** `medianSeconds` of the run's steps; null where nothing is known yet. */
 export function engineDeadlineMs(medianSeconds: number | null): number {
-  return Math.max(ENGINE_DEADLINE_MS, 10_000 * (medianSeconds ?? 0));
+  return Math.max(ENGINE_DEADLINE_MS, Math.ceil(10_000 * (medianSeconds ?? 0)));
 }
