@@ -9,7 +9,7 @@ import * as runs from "./requests/runs.ts";
 import { takeSteps } from "./requests/steps.ts";
 import * as workers from "./requests/workers.ts";
 import { Shell } from "./shell.ts";
-import { accept } from "./sockets.ts";
+import { accept, closeSocket } from "./sockets.ts";
 
 /** The class for `src/index.ts` to export as `Pool`; `settle` applies its outbox to D1.
  * @example export const Pool = definePool(settle); */
@@ -121,6 +121,8 @@ export function definePool(settle: Settle<Env>) {
     }
 
     override webSocketClose(ws: WebSocket) {
+      // The worker's close is answered: it waits for that.
+      closeSocket(ws, 1000, "closed");
       this.#shell.closed(ws);
     }
 

@@ -1,4 +1,5 @@
 // The main job in small, from an empty stack to a leaderboard: real workerd, a real worker, a real model.
+import type { ChildProcess } from "node:child_process";
 import { createHash } from "node:crypto";
 import { mkdirSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -6,10 +7,12 @@ import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { ApiError } from "../../src/sdk/index.ts";
 import type { EvaluationRecord } from "../../src/wire/evaluations.ts";
 import type { Checkpoint } from "../../src/wire/runs.ts";
+import { exited } from "../../scripts/stack/worker.ts";
 import { collect, dataset, python, startHarness } from "./harness.ts";
 import type { Harness } from "./harness.ts";
 
 let harness: Harness;
+let worker: ChildProcess;
 beforeAll(async () => {
   harness = await startHarness();
 });
@@ -41,11 +44,11 @@ test("with no worker a job waits, and the answer says so", async () => {
 
 test("a worker connects, and the model becomes ready with its facts", async () => {
   const { client } = harness;
-  harness.startWorker();
+  worker = harness.startWorker();
   const model = await client.modelReady("tiny");
   expect(model.facts).toMatchObject({ architecture: "LlamaForCausalLM", layers: 4, context_length: 512 });
-  const [worker] = await collect(client.workers());
-  expect(worker).toMatchObject({ status: "connected", models: ["tiny"] });
+  const [listed] = await collect(client.workers());
+  expect(listed).toMatchObject({ status: "connected", models: ["tiny"] });
 }, 60_000);
 
 let teacher: string;
@@ -171,3 +174,12 @@ test("scores and preferences agree with each other", async () => {
   const same = await client.scores({ teacher, student: teacher, prompt, responses: [chosen] });
   expect(same.data[0]!.implicit_reward).toBe(0);
 }, 60_000);
+
+test("a worker that is told to stop leaves at once, and is not listed any more", async () => {
+  const asked = Date.now();
+  worker.kill("SIGTERM");
+  await exited(worker);
+  expect(worker.exitCode).toBe(0);
+  expect(Date.now() - asked).toBeLessThan(4000);
+  expect(await collect(harness.client.workers())).toEqual([]);
+});
