@@ -42,12 +42,10 @@ export const Timestamp = z
 /** 32-bit seeds: the same integer in JavaScript, Python and torch. */
 export const Seed = z.int().min(0).max(4_294_967_295).meta({ id: "Seed" });
 
-export const Template = z
-  .enum(["chat", "alpaca", "raw"])
-  .meta({
-    id: "Template",
-    description: "how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given",
-  });
+export const Template = z.enum(["chat", "alpaca", "raw"]).meta({
+  id: "Template",
+  description: "how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given",
+});
 
 export const Message = z
   .strictObject({ role: z.enum(["system", "user", "assistant"]), content: text(200_000) })

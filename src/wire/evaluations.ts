@@ -33,12 +33,10 @@ export const EvaluateResponses = z
 export const CreateEvaluation = z.union([EvaluateModel, EvaluateResponses]).meta({ id: "CreateEvaluation" });
 
 const Percent = z.number().min(0).max(100);
-const Interval = z
-  .strictObject({ mean: Percent, low: Percent, high: Percent, n: z.int().min(1) })
-  .meta({
-    id: "MetricInterval",
-    description: "x100; 95% interval: Wilson for 0/1 with one seed, else seeded bootstrap over items",
-  });
+const Interval = z.strictObject({ mean: Percent, low: Percent, high: Percent, n: z.int().min(1) }).meta({
+  id: "MetricInterval",
+  description: "x100; 95% interval: Wilson for 0/1 with one seed, else seeded bootstrap over items",
+});
 
 export const EvaluationMetrics = z
   .strictObject({ exact_match: z.union([Interval, z.null()]), rouge_l: z.union([Interval, z.null()]) })
@@ -110,11 +108,9 @@ export const Leaderboard = z
     limit: z.union([z.int(), z.null()]),
     metric: MetricName,
     data: z.array(LeaderboardEntry),
-    detectable_difference: z
-      .union([Percent, z.null()])
-      .meta({
-        description: "the smallest paired difference, in points, that this many items detect at 5% with 80% power",
-      }),
+    detectable_difference: z.union([Percent, z.null()]).meta({
+      description: "the smallest paired difference, in points, that this many items detect at 5% with 80% power",
+    }),
     note: z.string(),
   })
   .meta({ id: "Leaderboard" });

@@ -23,7 +23,9 @@ export const Job = z
     retry_of: z.union([Id, z.null()]),
     result: z.unknown().meta({ description: "the body that a 200 would have had; null until completed" }),
     error: z.union([Failure, z.null()]),
-    note: z.union([z.string(), z.null()]).meta({ description: "what a reader could misread, such as a job that waits for a worker" }),
+    note: z
+      .union([z.string(), z.null()])
+      .meta({ description: "what a reader could misread, such as a job that waits for a worker" }),
   })
   .meta({ id: "Job" });
 
