@@ -102,7 +102,8 @@ def test_accumulation_changes_nothing(
     examples = tokenise(read_rows("\n".join(map(json.dumps, data)).encode()), student, spec=spec, job=job)
     state = RunState(
         run="run_1", lineage=0, spec=spec, student=student, teacher=room.models.get(ref("teacher"), tick=lambda: None),
-        optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash="", resume_at=0.0,
+        optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash="",
+        resume_at=0.0, upload_s=0.0,
     )  # fmt: skip
     batch = list(examples.kept[:8])
     count = sum(len(example.tokens.response) for example in batch)

@@ -35,8 +35,15 @@ from understudy_worker.wire import CheckpointDone, FileRef, ResumeStateDone, Sto
 RESUME_EVERY_S = 60.0
 # ... unless storing takes long: then a twentieth of the time goes to it.
 UPLOAD_SHARE = 20.0
+# Storing beside training, bytes a second, until a run's first upload has been timed: measured on two cores.
+ASSUMED_UPLOAD_RATE = 50e6
 
 STATE_FILE = "state.safetensors"
+
+
+def expected_upload_s(parameters: int) -> float:
+    """Seconds that a run's first resume state will take: weights and both AdamW moments in fp32."""
+    return 12 * parameters / ASSUMED_UPLOAD_RATE
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import time
 from collections import OrderedDict
 
 from understudy_worker.blobs import Blobs
-from understudy_worker.checkpoints import Uploads, restore, state_sha256
+from understudy_worker.checkpoints import Uploads, expected_upload_s, restore, state_sha256
 from understudy_worker.data import Examples, read_rows, tokenise
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job, Pipeline
@@ -174,7 +174,7 @@ class Trainer:
         state = RunState(
             run=payload.run, lineage=lineage, spec=spec, student=student, teacher=teacher,
             optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash=genesis,
-            resume_at=time.monotonic(),
+            resume_at=time.monotonic(), upload_s=expected_upload_s(student.parameters),
         )  # fmt: skip
         if payload.resume is not None:
             restore(state, payload.resume, blobs=self._blobs, job=job)

@@ -41,7 +41,8 @@ class RunState:
     head: int
     head_hash: str
     resume_at: float
-    upload_s: float = 0.0
+    # Seconds that the last resume state took to store; expected ones before the first.
+    upload_s: float
     sound: bool = True
 
 
