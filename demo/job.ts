@@ -120,7 +120,7 @@ export async function runMainJob(client: Understudy, { rows, control }: MainJob,
     await evaluate(client, "teacher", { ...test, model: teacher });
     const before = await evaluate(client, "student", { ...test, model: STUDENT });
     names.set(before.model, "student, before");
-    note("Without its middle layers the student answers next to nothing right: it has to learn to do without them.");
+    note("The dropped layers broke the student: its answers are worth little until it has learned to do without them.");
   });
   const student = await phases.run("Distil: take DPKD steps", () => distil(client, teacher));
   names.set(student, "student, after DPKD");
