@@ -4,6 +4,7 @@ import { drawBoard } from "./board.ts";
 import { evaluate, registered, toldOfWorker } from "./follow.ts";
 import { RECIPE } from "./recipe.ts";
 import { compareOutputs, scoreResponses } from "./rewards.ts";
+import type { Pair } from "./rewards.ts";
 import { bold, note, say } from "./terminal.ts";
 import type { Phases } from "./terminal.ts";
 import { finalCheckpoint, train } from "./training.ts";
@@ -110,7 +111,7 @@ async function rank(client: Understudy, names: Map<string, string>): Promise<voi
   }
 }
 
-export async function runMainJob(client: Understudy, { rows, control }: MainJob, phases: Phases): Promise<void> {
+export async function runMainJob(client: Understudy, { rows, control }: MainJob, phases: Phases): Promise<Pair> {
   await phases.run("Register the model and upload the data set", () => prepare(client, rows));
   const teacher = await phases.run("Tune the teacher", () => tune(client));
   await phases.run("Prune the teacher to a student", () => prune(client, teacher));
@@ -136,4 +137,5 @@ export async function runMainJob(client: Understudy, { rows, control }: MainJob,
   );
   await phases.run("Rank: the leaderboard", () => rank(client, names));
   say(`\n${bold("Done.")} The student that learned is the model ${student}.`);
+  return { teacher, student };
 }

@@ -27,10 +27,10 @@ function introduce(): void {
 
 async function demo(stack: Stack, phases: Phases, control: boolean): Promise<void> {
   const project = await createProject(stack);
-  await runMainJob(stack.client(project.key), { rows, control }, phases);
+  const pair = await runMainJob(stack.client(project.key), { rows, control }, phases);
   say(`\n${bold("Time of each phase")}`);
   phases.report();
-  explore(project);
+  explore(project, pair);
 }
 
 let running: Stack | undefined;

@@ -5,6 +5,7 @@ import { STATE } from "../scripts/paths.ts";
 import { writeEnv } from "../scripts/stack/credentials.ts";
 import type { Stack } from "../scripts/stack/stack.ts";
 import { ApiError } from "../src/sdk/index.ts";
+import type { Pair } from "./rewards.ts";
 import { bold, say } from "./terminal.ts";
 
 /** Where `npm start` serves, unless it is told otherwise. */
@@ -41,7 +42,7 @@ export async function createProject(stack: Stack): Promise<DemoProject> {
   return { name, key };
 }
 
-export function explore({ name }: DemoProject): void {
+export function explore({ name }: DemoProject, { teacher, student }: Pair): void {
   say(`
 ${bold("Explore further")}
     All of this is kept in the project ${name}. In one terminal:
@@ -54,8 +55,8 @@ ${bold("Explore further")}
       curl -s "$UNDERSTUDY_BASE_URL/v1/leaderboard?dataset=short-answers&split=test" \\
         -H "Authorization: Bearer $UNDERSTUDY_API_KEY"
       curl -s $UNDERSTUDY_BASE_URL/v1/scores -H "Authorization: Bearer $UNDERSTUDY_API_KEY" \\
-        -H "content-type: application/json" -d '{"teacher": "teacher", "student": "student-before",
-          "prompt": "Name a fruit.", "responses": ["apple", "a brick"]}'
+        -H "content-type: application/json" -d '{"teacher": "${teacher}",
+          "student": "${student}", "prompt": "Name a fruit.", "responses": ["apple", "a brick"]}'
 
     The reference of every endpoint: ${START_URL}/docs
 `);
