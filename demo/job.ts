@@ -7,7 +7,7 @@ import { compareOutputs, scoreResponses } from "./rewards.ts";
 import type { Pair } from "./rewards.ts";
 import { bold, note, say } from "./terminal.ts";
 import type { Phases } from "./terminal.ts";
-import { finalCheckpoint, train } from "./training.ts";
+import { finalCheckpoint, number, train } from "./training.ts";
 
 const BASE = "smollm2-135m-instruct";
 const DATASET = "short-answers";
@@ -71,7 +71,7 @@ async function distil(client: Understudy, teacher: string): Promise<string> {
     objective,
     optimizer,
   });
-  const margins = [first, last].map((step) => (step.metrics["margin/token_mean"] ?? 0).toFixed(2));
+  const margins = [first, last].map((step) => number(step.metrics["margin/token_mean"], 2));
   note(
     `The margin went from ${margins.join(" to ")}. It compares the teacher's favourite token with the student's own under both ` +
       "models, so it is never positive: 0 is perfection, not failure. The LM loss falls as the student learns the answers; " +
@@ -82,7 +82,7 @@ async function distil(client: Understudy, teacher: string): Promise<string> {
 
 async function trainControl(client: Understudy): Promise<string> {
   note(
-    "The same student, steps and learning rate, with cross entropy alone: what distillation adds is the difference.",
+    "The same student, steps and learning rate, with cross entropy alone: the board says whether distillation made a difference.",
   );
   const { optimizer } = RECIPE.distill;
   const student = { model: STUDENT };

@@ -7,7 +7,8 @@ import { LiveLine, bar, duration } from "./terminal.ts";
 /** Steps over which the time left is estimated. */
 const WINDOW = 10;
 
-const number = (value: number | null, digits: number): string => (value === null ? "-" : value.toFixed(digits));
+/** Unknown is a dash, never 0. */
+export const number = (value: number | null, digits: number): string => (value === null ? "-" : value.toFixed(digits));
 
 /** One line of progress; what the objective does not have is left out. */
 function line(step: Step, total: number, left: number | null): string {

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tiny
 from blob_server import BlobServer
+from fake_pool import FakePool
 from journal import Journal
 
 from understudy_worker.address import Address
@@ -33,6 +34,13 @@ def blob_server() -> Iterator[BlobServer]:
     server = BlobServer()
     yield server
     server.close()
+
+
+@pytest.fixture
+def pool(journal: Journal) -> Iterator[FakePool]:
+    result = FakePool(journal)
+    yield result
+    result.close()
 
 
 @dataclass

@@ -80,13 +80,6 @@ class Worker:
 
 
 @pytest.fixture
-def pool(journal: Journal) -> Iterator[FakePool]:
-    result = FakePool(journal)
-    yield result
-    result.close()
-
-
-@pytest.fixture
 def worker(pool: FakePool, backend: Backend) -> Iterator[Worker]:
     result = Worker(pool, backend)
     yield result

@@ -26,13 +26,6 @@ Start = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def pool(journal: Journal) -> Iterator[FakePool]:
-    result = FakePool(journal)
-    yield result
-    result.close()
-
-
-@pytest.fixture
 def start(pool: FakePool, blob_server: BlobServer, folders: dict[str, Path], tmp_path: Path) -> Iterator[Start]:
     front = Front(socket_port=pool.port, http_port=blob_server.port)
     processes = []

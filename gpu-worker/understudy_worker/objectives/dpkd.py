@@ -1,6 +1,6 @@
 """Direct Preference Knowledge Distillation, token level, sigmoid.
 
-Source: arXiv 2406.19774, in the form that the authors' released code trains (design: Method).
+Source: arXiv 2406.19774, in the form that the authors' released code trains (docs/method.md).
 Shape suffixes: N response positions, V vocabulary.
 """
 
