@@ -5,7 +5,7 @@ import type { Evaluation } from "../wire/evaluations.ts";
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
 import type { GenerateBatch, GeneratePayload, JobKind, Output, Payload } from "../wire/payloads.ts";
-import type { CreateRun, Checkpoint, Run, RunEvent, RunSpec, StoredState } from "../wire/runs.ts";
+import type { BestCheckpoint, CreateRun, Checkpoint, Run, RunEvent, RunSpec, StoredState } from "../wire/runs.ts";
 
 export interface Refusal {
   ok: false;
@@ -106,8 +106,11 @@ export interface PoolApi {
   takeSteps(request: TakeStepsRequest): Promise<Answer<Created<JobState>>>;
   /** Events after `after` (0: from the first); waits up to `ms` for one if there is none. */
   events(project: string, run: string, after: number, ms: number): Promise<EventPage | null>;
-  /** `step` may be a number, or `step.lineage`. */
+  /** `step` may be a number, `step.lineage`, or `best`. */
   getCheckpoint(project: string, run: string, step: string): Promise<StoredCheckpoint | null>;
+  /** What an evaluation of one of the run's checkpoints came to: the run's `best` follows. Safe to repeat; of a checkpoint
+   * that is not there or is superseded nothing is kept. Null: there is no such run. */
+  recordBest(project: string, run: string, candidate: BestCheckpoint): Promise<Run | null>;
 
   submitEvaluation(evaluation: SubmitEvaluation): Promise<Answer<Created<Evaluation>>>;
   getEvaluation(project: string, id: string): Promise<Evaluation | null>;

@@ -4,6 +4,7 @@ import type { Evaluation } from "../wire/evaluations.ts";
 import type { Lease } from "../wire/pool.ts";
 import type { Payload, TrainPayload } from "../wire/payloads.ts";
 import { ownerOf } from "./endings.ts";
+import { isolate } from "./isolate.ts";
 import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
 import { openLineage } from "./lineage.ts";
 import { leaseCost, needsOf, seatOf, spanOf, stepSeconds } from "./queue.ts";
@@ -17,19 +18,29 @@ import type { RunRow } from "./tables/runs.ts";
 import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
 
+/** Passes again where a job proved broken: its worker is free for the next. */
 export function dispatch(turn: Turn): void {
+  while (!pass(turn));
+}
+
+/** Whether all went well. */
+function pass(turn: Turn): boolean {
   const { jobs, workers, due } = turn.tables;
   const seats = workers.available().map((worker) => seatOf(turn, worker));
   const room = seats.reduce((sum, seat) => sum + seat.free, 0);
-  const queue = jobs.waiting(turn.now, room).map((job) => {
-    return markWaiting(turn, { ...needsOf(turn, job), cost: leaseCost(turn, job) }, seats);
+  const queue: Candidate[] = [];
+  const read = jobs.waiting(turn.now, room).map((job) => {
+    return isolate(turn, job.id, () => {
+      queue.push(markWaiting(turn, { ...needsOf(turn, job), cost: leaseCost(turn, job) }, seats));
+    });
   });
   const clock = { now: turn.now, fingerprintWaitMs: turn.fingerprintWaitMs };
   const { grants, round, wakeAt } = schedule(queue, seats, loadRound(turn), clock);
-  for (const grant of grants) lease(turn, grant);
+  const leased = grants.map((grant) => isolate(turn, grant.job, () => lease(turn, grant)));
   if (grants.length > 0) saveRound(turn, round);
   if (wakeAt === null) due.clear("wake", "");
   else due.set("wake", "", wakeAt);
+  return read.every(Boolean) && leased.every(Boolean);
 }
 
 /** Notes since when a run has been without a worker of its own fingerprint. */
@@ -150,7 +161,7 @@ function payloadOf(
 }
 
 function trainPayload(turn: Turn, run: RunRow, span: TrainSpan): TrainPayload {
-  const { steps, states } = turn.tables;
+  const { steps, states, samples } = turn.tables;
   const resume = states.resumes(run.id).find((row) => row.step < span.from)?.state ?? null;
   const last = span.from - 1;
   return {
@@ -165,6 +176,7 @@ function trainPayload(turn: Turn, run: RunRow, span: TrainSpan): TrainPayload {
     resume,
     hashes: steps.hashes(run.id, resume?.step ?? 0, last),
     checkpoint_at: span.checkpointAt,
+    samples: samples.after(run.id, resume?.step ?? 0).map(({ source, n, blob }) => ({ source, n, blob })),
   };
 }
 

@@ -66,6 +66,13 @@ export function failJob(turn: Turn, job: JobRow, error: Failure): void {
   if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "failed", error);
 }
 
+/** A job that the pool itself cannot handle, though its run or evaluation may be what is unreadable. */
+export function failUnleasable(turn: Turn, job: JobRow): void {
+  const message = `the pool cannot lease job ${job.id}; its log says why`;
+  const error: Failure = { code: "internal", message, retryable: true };
+  if ("error" in turn.attempt(() => failJob(turn, job, error))) endJob(turn, job, { status: "failed", error });
+}
+
 /** A cancelled training job leaves its run ready for others; a cancelled evaluation job ends its evaluation. */
 export function cancelJob(turn: Turn, job: JobRow): void {
   endJob(turn, job, { status: "cancelled", error: CANCELLED });

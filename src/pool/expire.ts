@@ -1,6 +1,7 @@
 // What the clock brings about: leases that end, boots that did not come back, jobs whose wait is over.
 import { setBack } from "./endings.ts";
 import { releaseHolds } from "./frames/presence.ts";
+import { isolate } from "./isolate.ts";
 import { leaseEndsAt, leaseVerdict } from "./lease.ts";
 import type { LeaseVerdict } from "./lease.ts";
 import type { Turn } from "./turn.ts";
@@ -14,7 +15,7 @@ const DETAIL: Record<Exclude<LeaseVerdict, "live">, string> = {
 /** Runs at the beginning of every turn, so that nothing is decided on a lease that is over. */
 export function expire(turn: Turn): void {
   for (const due of turn.tables.due.take(turn.now)) {
-    if (due.kind === "lease") expireLease(turn, due.key);
+    if (due.kind === "lease") isolate(turn, due.key, () => expireLease(turn, due.key));
     else if (due.kind === "hold") releaseHolds(turn, due.key);
     turn.dispatch = true;
   }

@@ -2,6 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import type { Settle } from "../store/outbox.ts";
+import type { BestCheckpoint } from "../wire/runs.ts";
 import type { PoolApi, SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "./api.ts";
 import * as evaluations from "./requests/evaluations.ts";
 import * as jobs from "./requests/jobs.ts";
@@ -70,6 +71,10 @@ export function definePool(settle: Settle<Env>) {
 
     getCheckpoint(project: string, run: string, step: string) {
       return this.#shell.ask((turn) => runs.getCheckpoint(turn, project, run, step));
+    }
+
+    recordBest(project: string, run: string, candidate: BestCheckpoint) {
+      return this.#shell.ask((turn) => runs.recordBest(turn, project, run, candidate));
     }
 
     submitEvaluation(evaluation: SubmitEvaluation) {

@@ -1,6 +1,6 @@
 // What the pool decides about a run's frames: pure functions of the journal and the frame.
 import type { AckStatus } from "../wire/pool.ts";
-import type { PlanEntry } from "../wire/runs.ts";
+import type { PlanEntry, SamplesRef } from "../wire/runs.ts";
 
 /** What decides a step: read only once the fence has proved live. */
 export interface JournalState {
@@ -26,6 +26,16 @@ export function decideStep(
   if (step.n !== head + 1 || step.n > to) return "gap";
   if (headHash !== null && step.prev !== headHash) return "gap";
   return "ok";
+}
+
+/** `there`: digest of the valid samples of that source and block, null where there are none. Steps that are taken have
+ * read the student's samples of their block, so none are added there; the teacher's are of rows, and come when they come. */
+export function decideSamples(
+  samples: SamplesRef,
+  { there, head }: { there: string | null; head: number },
+): Extract<AckStatus, "duplicate" | "gap" | "ok"> {
+  if (there !== null) return there === samples.blob.sha256 ? "duplicate" : "gap";
+  return samples.source === "student" && samples.n <= head ? "gap" : "ok";
 }
 
 /** Least positions of a head chunk: below it there is nothing worth saving. */

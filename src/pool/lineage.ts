@@ -10,11 +10,12 @@ import { iso } from "./turn.ts";
 
 /** A worker of another fingerprint takes over at the last resume state: what came after it is kept, superseded. */
 export function openLineage(turn: Turn, run: RunRow, fingerprint: string): void {
-  const { runs, steps, states } = turn.tables;
+  const { runs, steps, states, samples } = turn.tables;
   const from = states.resumes(run.id)[0]?.step ?? 0;
   const lost = steps.after(run.id, from);
   steps.patch({ superseded: true }, "run = ? AND superseded = 0 AND n > ?", run.id, from);
   states.patch({ superseded: true }, "run = ? AND kind = 'checkpoint' AND superseded = 0 AND step > ?", run.id, from);
+  samples.supersede(run.id, from);
   const lineage = run.lineage + 1;
   const entry = { lineage, from, reason: "no worker of the run's fingerprint came back in time", at: iso(turn.now) };
   runs.update(run.id, {

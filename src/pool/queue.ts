@@ -71,6 +71,7 @@ export function spanOf(turn: Turn, job: JobRow, run: RunRow, kept: boolean): Tra
     target: job.target ?? run.head,
     checkpoint: job.checkpoint,
     checkpointEvery: run.spec.checkpoint_every,
+    evaluationEvery: run.request.evaluation?.every ?? null,
     stored: new Set(states.checkpoints(run.id).map((row) => row.step)),
     resume: states.resumes(run.id)[0]?.step ?? 0,
     medianSeconds: stepSeconds(turn, run.id),

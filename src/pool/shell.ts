@@ -3,7 +3,7 @@ import { z } from "zod";
 import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
-import type { ToWorker } from "../wire/pool.ts";
+import type { Lease, ToWorker } from "../wire/pool.ts";
 import { allStored, removeGarbage } from "./blobs.ts";
 import { dispatch } from "./dispatch.ts";
 import { drain } from "./drain.ts";
@@ -11,6 +11,7 @@ import { expire } from "./expire.ts";
 import { onClosed, onHello } from "./frames/presence.ts";
 import { decide } from "./frames/index.ts";
 import type { Decision, WorkFrame } from "./frames/index.ts";
+import { giveBackUnstored, offload, oversize, sendStored } from "./offload.ts";
 import { attachmentOf, closeSocket, readFrame, sendFrame } from "./sockets.ts";
 import type { Attachment } from "./sockets.ts";
 import { openTables } from "./tables/index.ts";
@@ -55,8 +56,9 @@ export class Shell {
 
   /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
   turn<T>(change: (turn: Turn) => T, answerTo?: { ws: WebSocket; frame: (value: T) => ToWorker | null }): T {
-    const turn = new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs);
-    const value = this.#ctx.storage.transactionSync(() => {
+    const transaction = <V>(work: () => V): V => this.#ctx.storage.transactionSync(work);
+    const turn = new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs, transaction);
+    const value = transaction(() => {
       expire(turn);
       const result = change(turn);
       if (turn.dispatch) dispatch(turn);
@@ -80,11 +82,24 @@ export class Shell {
     const sockets = new Map(this.#ctx.getWebSockets().map((ws) => [attachmentOf(ws).socket, ws]));
     for (const { boot, frame } of turn.sends) {
       const ws = sockets.get(this.#tables.workers.get(boot)?.socket ?? "");
-      if (ws !== undefined) sendFrame(ws, frame);
+      const large = frame.type === "lease" ? oversize(frame) : null;
+      if (frame.type === "lease" && large !== null) void this.#sendLarge(boot, frame, large);
+      else if (ws !== undefined) sendFrame(ws, frame);
     }
     for (const { socket, code, reason } of turn.closes) {
       const ws = sockets.get(socket);
       if (ws !== undefined) closeSocket(ws, code, reason);
+    }
+  }
+
+  /** The lease may be over by the time its payload is stored: then nothing is sent. */
+  async #sendLarge(boot: string, lease: Lease, payload: Uint8Array): Promise<void> {
+    try {
+      const frame = await offload(this.#env.BLOBS, lease, payload);
+      this.turn((turn) => sendStored(turn, boot, frame));
+    } catch (error) {
+      console.error(JSON.stringify({ event: "pool_payload_failed", job: lease.job, error: String(error) }));
+      this.turn((turn) => giveBackUnstored(turn, boot, lease));
     }
   }
 

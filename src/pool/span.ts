@@ -10,7 +10,9 @@ export interface TrainSpanInput {
   /** Where the job goes, and whether it asked for a checkpoint there. */
   target: number;
   checkpoint: boolean;
+  /** Every so many steps a checkpoint is kept, and every so many one is evaluated. */
   checkpointEvery: number | null;
+  evaluationEvery: number | null;
   /** Steps whose checkpoint the lineage has. */
   stored: ReadonlySet<number>;
   /** Step of the newest resume state, 0 for none. */
@@ -43,8 +45,8 @@ function spanSteps(medianSeconds: number | null): number {
 /** Steps in `first..last` whose checkpoint is wanted and not stored. */
 function wantedCheckpoints(input: TrainSpanInput, first: number, last: number): number[] {
   const wanted = new Set<number>();
-  const every = input.checkpointEvery;
-  if (every !== null) {
+  for (const every of [input.checkpointEvery, input.evaluationEvery]) {
+    if (every === null) continue;
     for (let step = Math.max(1, Math.ceil(first / every)) * every; step <= last; step += every) wanted.add(step);
   }
   if (input.checkpoint) wanted.add(input.target);

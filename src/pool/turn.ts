@@ -2,6 +2,9 @@
 import type { ToWorker } from "../wire/pool.ts";
 import type { Tables } from "./tables/index.ts";
 
+/** Runs work in a transaction, which may be inside another: a throw undoes it. */
+export type Transaction = <T>(work: () => T) => T;
+
 export class Turn {
   readonly now: number;
   readonly tables: Tables;
@@ -14,11 +17,26 @@ export class Turn {
   readonly changed = new Set<string>();
   /** Whether a job or a worker may have become free. */
   dispatch = false;
+  readonly #transaction: Transaction;
 
-  constructor(now: number, tables: Tables, fingerprintWaitMs: number) {
+  constructor(now: number, tables: Tables, fingerprintWaitMs: number, transaction: Transaction) {
     this.now = now;
     this.tables = tables;
     this.fingerprintWaitMs = fingerprintWaitMs;
+    this.#transaction = transaction;
+  }
+
+  /** Does `work` whole or not at all, within the turn's own transaction. */
+  attempt<T>(work: () => T): { value: T } | { error: unknown } {
+    const { length: sends } = this.sends;
+    const { length: closes } = this.closes;
+    try {
+      return { value: this.#transaction(work) };
+    } catch (error) {
+      this.sends.length = sends;
+      this.closes.length = closes;
+      return { error };
+    }
   }
 
   send(boot: string, frame: ToWorker): void {

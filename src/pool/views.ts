@@ -57,7 +57,7 @@ export function runView(turn: Turn, run: RunRow): Run {
     lineage_breaks: run.breaks,
     rows: run.rows,
     rows_skipped: run.rows?.skipped ?? 0,
-    best: null,
+    best: turn.tables.candidates.best(run.id),
     error: run.error,
     student_layers: run.spec.student.layer_indices,
   };

@@ -5,7 +5,7 @@ import type { ModelRef } from "../../src/wire/models.ts";
 import type { ScorePayload } from "../../src/wire/payloads.ts";
 import type { Fingerprint, Lease } from "../../src/wire/pool.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
-import type { StepMetrics, StoredState } from "../../src/wire/runs.ts";
+import type { SamplesRef, StepMetrics, StoredState } from "../../src/wire/runs.ts";
 
 export const PROJECT = "proj_a";
 export const sha = (label: string | number): string =>
@@ -45,7 +45,7 @@ export function scoreJob(changes: Partial<SubmitJob> = {}): SubmitJob {
 export const scoreOutput = { kind: "score" as const, items: [], tokens: 7 };
 
 export function runSubmit(
-  changes: { total?: number; every?: number | null; id?: string; project?: string } = {},
+  changes: { total?: number; every?: number | null; evaluate?: number; id?: string; project?: string } = {},
 ): SubmitRun {
   const id = changes.id ?? unique("run");
   const project = changes.project ?? PROJECT;
@@ -58,6 +58,7 @@ export function runSubmit(
     objective: { type: "dpkd" },
     optimizer: { total_steps: changes.total ?? 10 },
     checkpoint_every,
+    evaluation: changes.evaluate === undefined ? null : { every: changes.evaluate, dataset: "d" },
   });
   const data = {
     dataset: "ds_1",
@@ -65,10 +66,12 @@ export function runSubmit(
     rows: 4,
     blob: { key: `${project}/ds_1/1/${sha("data")}`, bytes: 3, sha256: sha("data") },
   };
-  const { objective, optimizer, batch_size, dtype, seed, template, max_prompt_length, max_length } = request;
-  const settings = { objective, optimizer, batch_size, dtype, seed, template, max_prompt_length, max_length };
-  const spec = { teacher: model(), student: model(), data, checkpoint_every, ...settings };
-  return { id, project, digest: sha(id), request, spec };
+  const resolved = { teacher: model(), student: model(), data, plain_text: null, reward_model: null };
+  const { objective, optimizer, responses, teacher_sampling, template, max_prompt_length, max_length } = request;
+  const { batch_size, dtype, lora, gradient_checkpointing, seed, metrics_every } = request;
+  const method = { objective, optimizer, responses, teacher_sampling, template, max_prompt_length, max_length };
+  const how = { batch_size, dtype, lora, gradient_checkpointing, seed, metrics_every, checkpoint_every };
+  return { id, project, digest: sha(id), request, spec: { ...resolved, ...method, ...how } };
 }
 
 export function steps(
@@ -124,18 +127,41 @@ export const metrics = (seconds = 0.5): StepMetrics => ({
   loss: 1,
   "loss/lm": null,
   "loss/distill": null,
+  "loss/plain_text": null,
   "margin/token_mean": null,
   argmax_agreement: null,
   "rewards/chosen": null,
   "rewards/rejected": null,
   "rewards/margins": null,
   "rewards/accuracies": null,
+  "reward/mean": null,
+  "kl/forward": null,
+  "kl/reverse": null,
+  "entropy/teacher": null,
+  "entropy/student": null,
   grad_norm: 1,
   learning_rate: 1e-4,
   tokens: 5,
   tokens_per_second: 10,
   seconds,
+  phases: { data: 0, teacher: 0, forward: 0.2, backward: 0.2, optimizer: 0.1, upload: 0 },
+  teacher_cache: { hits: 4, misses: 0 },
+  memory_bytes: 1000,
 });
+
+/** The samples' blob as a worker's upload leaves it, and the reference. */
+export async function draw(
+  lease: Lease,
+  run: string,
+  n: number,
+  changes: { source?: SamplesRef["source"]; label?: string } = {},
+): Promise<SamplesRef> {
+  const source = changes.source ?? "student";
+  const sha256 = sha(`${run.slice(-6)} ${source[0] ?? ""}${n}${changes.label ?? ""}`);
+  const blob = { key: `${lease.project}/${run}/${lease.fence}/${sha256}`, bytes: 4, sha256 };
+  await env.BLOBS.put(blob.key, "data");
+  return { source, n, blob };
+}
 
 /** Puts the bytes into R2 as a worker's upload would, and names them. */
 export async function upload(lease: Lease, run: string, step: number, label = ""): Promise<StoredState> {

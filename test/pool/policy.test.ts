@@ -149,6 +149,7 @@ describe("spans", () => {
     target: 50,
     checkpoint: false,
     checkpointEvery: null,
+    evaluationEvery: null,
     stored: new Set(),
     resume: 0,
     medianSeconds: 2,

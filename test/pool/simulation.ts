@@ -47,8 +47,9 @@ export class Simulation {
   }
 
   turn<T>(change: (turn: Turn) => T): T {
-    const turn = new Turn(this.now, this.tables, 600_000);
-    const value = this.storage.transactionSync(() => {
+    const transaction = <V>(work: () => V): V => this.storage.transactionSync(work);
+    const turn = new Turn(this.now, this.tables, 600_000, transaction);
+    const value = transaction(() => {
       expire(turn);
       const result = change(turn);
       if (turn.dispatch) dispatch(turn);

@@ -1,7 +1,8 @@
 // What a worker does with a lease of a run.
 import type { Ack, Lease } from "../../src/wire/pool.ts";
+import type { SamplesRef } from "../../src/wire/runs.ts";
 import { FakeWorker } from "./fake-worker.ts";
-import { metrics, runSubmit, sha, stepHash, stepPrev, steps, upload } from "./fixtures.ts";
+import { draw, metrics, runSubmit, sha, stepHash, stepPrev, steps, upload } from "./fixtures.ts";
 import { freshPool, sql } from "./harness.ts";
 import type { Stub } from "./harness.ts";
 
@@ -42,6 +43,14 @@ export class Trainer {
     return this.worker.ask({ type: "resume_state", ...this.id, state });
   }
 
+  async samples(n: number, changes: Parameters<typeof draw>[3] = {}): Promise<Ack> {
+    return this.journal(await draw(this.lease, this.payload.run, n, changes));
+  }
+
+  journal(samples: SamplesRef, changes: { fence?: number; lineage?: number } = {}): Promise<Ack> {
+    return this.worker.ask({ type: "samples", ...this.id, samples, ...changes });
+  }
+
   result(head: number, state: string | null = null): Promise<Ack> {
     const { job, fence, lineage } = this.lease;
     const output = { kind: "train" as const, head, state_sha256: state };
@@ -80,9 +89,11 @@ interface Begun {
 }
 
 /** A run of ten steps asked to `to`, its first lease with a worker. */
-export async function begin(options: { to?: number; total?: number; every?: number | null } = {}): Promise<Begun> {
+export async function begin(
+  options: { to?: number; total?: number; every?: number | null; evaluate?: number } = {},
+): Promise<Begun> {
   const pool = freshPool();
-  const submit = runSubmit({ total: options.total ?? 10, every: options.every ?? null });
+  const submit = runSubmit({ ...options, total: options.total ?? 10 });
   await pool.submitRun(submit);
   const ask = steps(submit.id, { to: options.to ?? options.total ?? 10 });
   await pool.takeSteps(ask);

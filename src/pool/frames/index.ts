@@ -4,6 +4,7 @@ import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
 import type { Look, Reply } from "./held.ts";
 import { onProgress } from "./presence.ts";
+import { onSamples } from "./samples.ts";
 import { onState } from "./states.ts";
 import { onMismatch, onOutOfMemory, onRows, onStep } from "./training.ts";
 import { onFail, onItems, onRefuse, onResult } from "./work.ts";
@@ -43,6 +44,8 @@ function answerTo(
       return onStep(turn, worker, frame);
     case "oom":
       return onOutOfMemory(turn, worker, frame);
+    case "samples":
+      return onSamples(turn, worker, frame, stored);
     case "mismatch":
       return onMismatch(turn, worker, frame);
     case "checkpoint":

@@ -52,7 +52,9 @@ export function enqueue(turn: Turn, fields: NewJob, body: Partial<BodyRow>): Job
 
 /** What a worker must have to take work on these models. */
 export function modelNeeds(models: readonly ModelRef[]): Pick<JobRow, "models" | "local_models"> {
-  const local = models.flatMap((model) => (model.base.type === "local" ? [model.base.name] : []));
+  // Of a model with random weights the worker has the one that lends its tokenizer.
+  const bases = models.map(({ base }) => (base.type === "init" ? base.tokenizer : base));
+  const local = bases.flatMap((base) => (base.type === "local" ? [base.name] : []));
   return { models: [...new Set(models.map((model) => model.model))], local_models: [...new Set(local)] };
 }
 

@@ -1,6 +1,6 @@
 // Runs: create, read, cancel, delete; their events and checkpoints.
 import { EVENT_PAGE, HEAD_CHUNK } from "../../config.ts";
-import type { Run } from "../../wire/runs.ts";
+import type { BestCheckpoint, Run } from "../../wire/runs.ts";
 import type { Answer, Created, EventPage, StoredCheckpoint, SubmitRun } from "../api.ts";
 import { discardPrefix } from "../blobs.ts";
 import { endRun } from "../endings.ts";
@@ -72,7 +72,8 @@ export function deleteRun(turn: Turn, project: string, id: string): Answer<null>
   }
   tables.bodies.remove("job IN (SELECT id FROM jobs WHERE run = ?)", id);
   tables.jobs.remove("run = ?", id);
-  for (const table of [tables.steps, tables.states, tables.events, tables.shutouts]) table.remove("run = ?", id);
+  const { steps, states, samples, candidates, events, shutouts } = tables;
+  for (const table of [steps, states, samples, candidates, events, shutouts]) table.remove("run = ?", id);
   tables.runs.remove("id = ?", id);
   tables.fences.remove("owner = ?", id);
   discardPrefix(turn, prefix);
@@ -90,11 +91,34 @@ export function eventPage(turn: Turn, project: string, id: string, after: number
 
 const STEP = /^([0-9]{1,9})(?:\.([0-9]{1,6}))?$/;
 
-/** `120` is of the first lineage, `120.1` of the next: ids are never reused. */
+/** `120` is of the first lineage, `120.1` of the next: ids are never reused. `best` is whatever is best now. */
 export function getCheckpoint(turn: Turn, project: string, id: string, step: string): StoredCheckpoint | null {
   const run = findRun(turn, project, id);
-  const match = STEP.exec(step);
-  if (run === null || match === null) return null;
-  const row = turn.tables.states.checkpoint(id, Number(match[2] ?? 0), Number(match[1]));
+  const place = step === "best" ? turn.tables.candidates.best(id) : placeOf(step);
+  if (run === null || place === null) return null;
+  const row = turn.tables.states.checkpoint(id, place.lineage, place.step);
   return row === null ? null : storedCheckpoint(turn, run, row);
+}
+
+function placeOf(step: string): { lineage: number; step: number } | null {
+  const match = STEP.exec(step);
+  return match === null ? null : { lineage: Number(match[2] ?? 0), step: Number(match[1]) };
+}
+
+/** An evaluation may settle long after its checkpoint was made: by then that may be superseded, or the run deleted. */
+export function recordBest(turn: Turn, project: string, id: string, candidate: BestCheckpoint): Run | null {
+  const { states, candidates } = turn.tables;
+  const run = findRun(turn, project, id);
+  if (run === null) return null;
+  const checkpoint = states.checkpoint(id, candidate.lineage, candidate.step);
+  if (checkpoint?.superseded === false) {
+    const before = candidates.best(id);
+    candidates.add(id, candidate);
+    const best = candidates.best(id);
+    if (best !== null && best.evaluation !== before?.evaluation) {
+      recordEvent(turn, id, { type: "best", data: best });
+      recordRun(turn, id);
+    }
+  }
+  return runView(turn, findRun(turn, project, id) ?? run);
 }

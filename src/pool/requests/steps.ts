@@ -50,7 +50,7 @@ function targetOf(run: RunRow, ask: TakeStepsRequest["ask"]): number | Refusal {
 
 function enqueueSteps(turn: Turn, run: RunRow, request: TakeStepsRequest, target: number): JobRow {
   const { spec } = run;
-  const models = spec.teacher === null ? [spec.student] : [spec.student, spec.teacher];
+  const models = [spec.student, spec.teacher, spec.reward_model].filter((model) => model !== null);
   const fields = {
     id: request.job,
     project: run.project,

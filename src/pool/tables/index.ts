@@ -1,9 +1,11 @@
 // All tables of one pool.
+import { Candidates } from "./candidates.ts";
 import { Due, Counters, RoundTable } from "./due.ts";
 import { Batches, Evaluations } from "./evaluations.ts";
 import { Bodies, Fences, Jobs, Leases } from "./jobs.ts";
 import { Garbage, Outbox, Pointers, Usage } from "./outbox.ts";
 import { Events, Runs, Shutouts, States, Steps } from "./runs.ts";
+import { Samples } from "./samples.ts";
 import { SCHEMA } from "./schema.ts";
 import { Refusals, Workers } from "./workers.ts";
 
@@ -19,6 +21,8 @@ export function openTables(sql: SqlStorage) {
     runs: new Runs(sql),
     steps: new Steps(sql),
     states: new States(sql),
+    samples: new Samples(sql),
+    candidates: new Candidates(sql),
     events: new Events(sql),
     shutouts: new Shutouts(sql),
     evaluations: new Evaluations(sql),

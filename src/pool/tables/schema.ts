@@ -32,6 +32,13 @@ export const SCHEMA = [
      run TEXT NOT NULL, kind TEXT NOT NULL, lineage INTEGER NOT NULL, step INTEGER NOT NULL,
      superseded INTEGER NOT NULL, created_at INTEGER NOT NULL, state TEXT NOT NULL,
      PRIMARY KEY (run, kind, lineage, step)) WITHOUT ROWID`,
+  `CREATE TABLE IF NOT EXISTS samples (
+     run TEXT NOT NULL, lineage INTEGER NOT NULL, source TEXT NOT NULL, n INTEGER NOT NULL, blob TEXT NOT NULL,
+     superseded INTEGER NOT NULL, PRIMARY KEY (run, lineage, source, n)) WITHOUT ROWID`,
+  `CREATE UNIQUE INDEX IF NOT EXISTS samples_valid ON samples (run, source, n) WHERE superseded = 0`,
+  `CREATE TABLE IF NOT EXISTS candidates (
+     run TEXT NOT NULL, lineage INTEGER NOT NULL, step INTEGER NOT NULL, value REAL NOT NULL, evaluation TEXT NOT NULL,
+     PRIMARY KEY (run, lineage, step)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS pointers (
      key TEXT NOT NULL, owner TEXT NOT NULL, PRIMARY KEY (key, owner)) WITHOUT ROWID`,
   `CREATE INDEX IF NOT EXISTS pointers_owner ON pointers (owner)`,
