@@ -54,6 +54,7 @@ export function outboxWaitMs(attempts: number): number {
   return Math.min(OUTBOX_RETRY_MS.last, OUTBOX_RETRY_MS.first * 2 ** Math.min(attempts, 10));
 }
 
-function describe(error: unknown): string {
+/** Short enough to keep and to log. */
+export function describe(error: unknown): string {
   return (error instanceof Error ? `${error.name}: ${error.message}` : String(error)).slice(0, MAX_ERROR);
 }

@@ -5,7 +5,7 @@ import { describe, expect, test } from "vitest";
 import type { WorkFrame } from "../../src/pool/frames/index.ts";
 import type { AckStatus } from "../../src/wire/pool.ts";
 import { freshPool } from "./harness.ts";
-import { Simulation, TOTAL } from "./simulation.ts";
+import { blockOf, Simulation, TOTAL } from "./simulation.ts";
 import type { SimWorker } from "./simulation.ts";
 
 type Act = [kind: string, worker: number, amount: number];
@@ -56,6 +56,10 @@ function oracleOf(sim: Simulation) {
       if (frame.n <= head) return "duplicate";
       return frame.n === head + 1 && frame.n <= live.to ? "ok" : "gap";
     }
+    if (frame.type === "samples") {
+      if (live === undefined) return "stale_fence";
+      return sim.tables.samples.at(sim.run, frame.samples) === null ? "ok" : "duplicate";
+    }
     const { fence, holder } = fences.get(sim.run);
     if (fence !== frame.fence || holder !== subject.boot) return "stale_fence";
     if (frame.type === "result") return live === undefined ? "duplicate" : "ok";
@@ -65,8 +69,10 @@ function oracleOf(sim: Simulation) {
 
 /** All that a stale frame must not change. */
 function snapshot(sim: Simulation): unknown {
-  const { jobs, runs, steps, states, leases, fences, outbox, events } = sim.tables;
-  return [jobs, runs, steps, states, leases, fences, outbox, events].map((table) => table.all("true"));
+  const { jobs, runs, steps, states, samples, pointers, leases, fences, outbox, events } = sim.tables;
+  return [jobs, runs, steps, states, samples, pointers, leases, fences, outbox, events].map((table) =>
+    table.all("true"),
+  );
 }
 
 class Watch {
@@ -88,6 +94,10 @@ class Watch {
     expect(chain.map((row) => row.n)).toEqual(chain.map((_, index) => index + 1));
     expect(chain.map((row) => row.hash)).toEqual(chain.map((row) => sim.expected(row.n)));
     expect(chain.slice(1).every((row, index) => row.prev === chain[index]!.hash)).toBe(true);
+    // No step is taken before the samples that it reads are journaled.
+    for (const { n } of chain) {
+      expect(sim.tables.samples.at(sim.run, { source: "student", n: blockOf(n) })?.blob.sha256).toBeDefined();
+    }
     expect([run.head, run.head_hash]).toEqual([chain.length, chain.at(-1)?.hash ?? null]);
     expect(run.head).toBeGreaterThanOrEqual(this.#head);
     this.#head = run.head;

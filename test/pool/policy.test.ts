@@ -2,7 +2,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS, MAX_ATTEMPTS, MAX_DEATHS } from "../../src/config.ts";
-import { decideStep, notReproducible, shrinkPlan } from "../../src/pool/journal.ts";
+import { decideSamples, decideStep, notReproducible, shrinkPlan } from "../../src/pool/journal.ts";
 import {
   beginLease,
   cutLease,
@@ -108,6 +108,22 @@ describe("a step", () => {
   });
 });
 
+describe("samples", () => {
+  const blob = { key: `p/r/1/${"a".repeat(64)}`, bytes: 1, sha256: "a".repeat(64) };
+  const other = "b".repeat(64);
+  test.each([
+    ["new ones before their block", "student", 5, null, 4, "ok"],
+    ["new ones of a block that is taken", "student", 5, null, 5, "gap"],
+    ["the same again, also once their block is taken", "student", 5, blob.sha256, 9, "duplicate"],
+    ["others for the block", "student", 5, other, 4, "gap"],
+    ["a teacher's, though the journal is past them", "teacher", 5, null, 9, "ok"],
+    ["a teacher's again", "teacher", 5, blob.sha256, 0, "duplicate"],
+    ["a teacher's others", "teacher", 5, other, 0, "gap"],
+  ] as const)("%s", (_name, source, n, there, head, decision) => {
+    expect(decideSamples({ source, n, blob }, { there, head })).toBe(decision);
+  });
+});
+
 describe("plans", () => {
   const first = { from: 1, micro_batch_tokens: null, head_chunk: 64 };
 
@@ -172,6 +188,14 @@ describe("spans", () => {
     expect(trainSpan({ ...input, head: 99, target: 100 })).toEqual({ from: 100, to: 100, checkpointAt: [100] });
     expect(trainSpan({ ...input, head: 100, target: 100 })).toEqual({ from: 101, to: 100, checkpointAt: [100] });
     expect(trainSpan({ ...input, head: 0, target: 0, checkpoint: true }).checkpointAt).toEqual([0]);
+  });
+
+  test("checkpoints: also where the run is evaluated; each once", () => {
+    const every = { ...input, checkpointEvery: 10, evaluationEvery: 4, medianSeconds: 0.5 };
+    expect(trainSpan(every)).toEqual({ from: 11, to: 30, checkpointAt: [10, 12, 16, 20, 24, 28, 30] });
+    expect(trainSpan({ ...every, checkpointEvery: null }).checkpointAt).toEqual([12, 16, 20, 24, 28]);
+    const lost = { ...every, checkpointEvery: null, kept: false };
+    expect(trainSpan(lost)).toMatchObject({ from: 5, checkpointAt: [4, 8, 12, 16, 20, 24, 28] });
   });
 
   test("after a change of holder it begins at the first lost checkpoint that a replay passes", () => {

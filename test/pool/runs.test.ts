@@ -2,8 +2,8 @@
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import type { Lease } from "../../src/wire/pool.ts";
 import { FakeWorker, newBoot } from "./fake-worker.ts";
-import { PROJECT, sha, stepPrev, steps } from "./fixtures.ts";
-import { clock, later, sql } from "./harness.ts";
+import { model, PROJECT, runSubmit, sha, stepPrev, steps } from "./fixtures.ts";
+import { clock, freshPool, later, sql } from "./harness.ts";
 import { begin, lastLease } from "./trainer.ts";
 
 beforeEach(() => clock.start());
@@ -158,4 +158,32 @@ test("a lease of a run is exclusive", async () => {
   expect(other.offered).toBe(0);
   expect(second).toEqual([]);
   expect(stepPrev(1)).toBe(sha("genesis"));
+});
+
+test("a run's worker has every local model that it names: also a reward's, and the one that lends a tokenizer", async () => {
+  const pool = freshPool();
+  const submit = runSubmit();
+  const config = { model_type: "llama" as const, hidden_size: 8, intermediate_size: 8, num_hidden_layers: 1 };
+  const heads = {
+    num_attention_heads: 1,
+    num_key_value_heads: 1,
+    max_position_embeddings: 64,
+    tie_word_embeddings: true,
+  };
+  const tokenizer = { type: "local" as const, name: "lender" };
+  const base = { type: "init" as const, config: { ...config, ...heads }, tokenizer, seed: 1 };
+  const student = { model: submit.id, base, layer_indices: null, weights_digest: null };
+  await pool.submitRun({ ...submit, spec: { ...submit.spec, student, reward_model: model("judge") } });
+  await pool.takeSteps(steps(submit.id, { to: 1 }));
+  for (const models of [
+    ["tiny", "lender"],
+    ["tiny", "judge"],
+    ["judge", "lender"],
+  ]) {
+    const lacking = await FakeWorker.connect(pool, { models });
+    await lacking.ask({ type: "progress", jobs: [] });
+    expect(lacking.offered).toBe(0);
+  }
+  const worker = await FakeWorker.connect(pool, { models: ["judge", "lender", "tiny"] });
+  expect((await worker.lease()).payload).toMatchObject({ spec: { student, reward_model: model("judge") } });
 });

@@ -15,6 +15,9 @@ import { runSubmit, metrics, fingerprint, sha, steps } from "./fixtures.ts";
 import { newBoot } from "./fake-worker.ts";
 
 export const TOTAL = 6;
+/** Steps whose samples are drawn together. */
+const BLOCK = 2;
+export const blockOf = (n: number): number => n - ((n - 1) % BLOCK);
 const honest = (n: number): string => sha(`honest ${n}`);
 
 export class SimWorker {
@@ -23,6 +26,8 @@ export class SimWorker {
   lease: Lease | null = null;
   /** Last step that it has taken in the lease at hand. */
   at = 0;
+  /** Begin of the last block whose samples were acknowledged in the lease at hand. */
+  drawn = 0;
   readonly said: WorkFrame[] = [];
 }
 
@@ -67,6 +72,7 @@ export class Simulation {
 
   #begin(worker: SimWorker, lease: Lease): void {
     worker.lease = lease;
+    worker.drawn = 0;
     worker.at = lease.payload?.kind === "train" ? lease.payload.from - 1 : 0;
   }
 
@@ -138,6 +144,11 @@ export class Simulation {
     const owed = checkpoint_at.find((step) => step <= worker.at && !this.#stored(step));
     if (owed !== undefined) {
       this.say(worker, { type: "checkpoint", seq, ...id, state: state(owed) });
+    } else if (worker.at < to && worker.drawn < blockOf(worker.at + 1)) {
+      const n = blockOf(worker.at + 1);
+      const status = this.say(worker, { type: "samples", seq, ...id, samples: drawn(n) });
+      if (status === "ok" || status === "duplicate") worker.drawn = n;
+      else worker.lease = null;
     } else if (worker.at < to) {
       const n = worker.at + 1;
       const prev = n === 1 ? sha("genesis") : honest(n - 1);
@@ -173,6 +184,11 @@ export class Simulation {
 
   expected = honest;
 }
+
+const drawn = (n: number) => {
+  const sha256 = sha(`drawn ${n}`);
+  return { source: "student" as const, n, blob: { key: `proj_a/run_x/1/${sha256}`, bytes: 1, sha256 } };
+};
 
 const state = (step: number) => {
   const part = { key: `proj_a/run_x/1/${sha(step)}`, bytes: 1, sha256: sha(step) };
