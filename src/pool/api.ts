@@ -108,8 +108,8 @@ export interface PoolApi {
   events(project: string, run: string, after: number, ms: number): Promise<EventPage | null>;
   /** `step` may be a number, `step.lineage`, or `best`. */
   getCheckpoint(project: string, run: string, step: string): Promise<StoredCheckpoint | null>;
-  /** What an evaluation of one of the run's checkpoints came to: the run's `best` follows. Safe to repeat; of a checkpoint
-   * that is not there or is superseded nothing is kept. Null: there is no such run. */
+  /** What an evaluation of one of the run's checkpoints came to: the run's `best` is the greatest of those whose checkpoint
+   * is there and not superseded, of equals the earliest. Safe to repeat, in any order. Null: there is no such run. */
   recordBest(project: string, run: string, candidate: BestCheckpoint): Promise<Run | null>;
 
   submitEvaluation(evaluation: SubmitEvaluation): Promise<Answer<Created<Evaluation>>>;

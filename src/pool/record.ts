@@ -5,7 +5,7 @@ import type { EvaluationRow } from "./tables/evaluations.ts";
 import type { RunRow, StateRow, StepRow } from "./tables/runs.ts";
 import type { Turn } from "./turn.ts";
 import { iso } from "./turn.ts";
-import { checkpointView, jobRecord, runView, stepView } from "./views.ts";
+import { checkpointId, checkpointView, jobRecord, runView, stepView } from "./views.ts";
 
 /** Kinds whose newest entry holds all that the older ones said. Not evaluations: their items need the entry before them. */
 const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "usage"]);
@@ -45,8 +45,9 @@ export function recordStep(turn: Turn, project: string, row: StepRow): void {
   post(turn, row.run, (rev) => ({ kind: "step", project, rev, step: stepView(row) }));
 }
 
+/** A topic of its own: what follows a checkpoint may have to wait, as for a full queue, and the run's steps do not. */
 export function recordCheckpoint(turn: Turn, project: string, row: StateRow): void {
-  post(turn, row.run, (rev) => ({ kind: "checkpoint", project, rev, checkpoint: checkpointView(row) }));
+  post(turn, checkpointId(row), (rev) => ({ kind: "checkpoint", project, rev, checkpoint: checkpointView(row) }));
 }
 
 type ModelOutcome = Extract<OutboxEntry, { kind: "model" }>["outcome"];

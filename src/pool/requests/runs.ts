@@ -105,20 +105,17 @@ function placeOf(step: string): { lineage: number; step: number } | null {
   return match === null ? null : { lineage: Number(match[2] ?? 0), step: Number(match[1]) };
 }
 
-/** An evaluation may settle long after its checkpoint was made: by then that may be superseded, or the run deleted. */
+/** What an evaluation came to. Its checkpoint may be superseded by now: then it is never the best. */
 export function recordBest(turn: Turn, project: string, id: string, candidate: BestCheckpoint): Run | null {
-  const { states, candidates } = turn.tables;
+  const { candidates } = turn.tables;
   const run = findRun(turn, project, id);
   if (run === null) return null;
-  const checkpoint = states.checkpoint(id, candidate.lineage, candidate.step);
-  if (checkpoint?.superseded === false) {
-    const before = candidates.best(id);
-    candidates.add(id, candidate);
-    const best = candidates.best(id);
-    if (best !== null && best.evaluation !== before?.evaluation) {
-      recordEvent(turn, id, { type: "best", data: best });
-      recordRun(turn, id);
-    }
+  const before = candidates.best(id);
+  candidates.add(id, candidate);
+  const best = candidates.best(id);
+  if (best !== null && best.evaluation !== before?.evaluation) {
+    recordEvent(turn, id, { type: "best", data: best });
+    recordRun(turn, id);
   }
-  return runView(turn, findRun(turn, project, id) ?? run);
+  return runView(turn, run);
 }
