@@ -1,6 +1,7 @@
 // npm run bench -- NAME [OPTION ...]: a table for people, and as the last line one JSON object with the goals.
 import { UserError } from "../scripts/stack/hold.ts";
 import { fail } from "../scripts/stack/lifetime.ts";
+import { distill } from "./distill.ts";
 import { scoreParity } from "./score-parity.ts";
 
 export interface Goal {
@@ -10,7 +11,7 @@ export interface Goal {
   met: boolean;
 }
 
-const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = { "score-parity": scoreParity };
+const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = { distill, "score-parity": scoreParity };
 
 const [name = "", ...args] = process.argv.slice(2);
 try {

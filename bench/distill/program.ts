@@ -1,0 +1,41 @@
+// The Python programs of this bench: one JSON request in, one JSON answer out, each in a process of its own.
+import { spawn } from "node:child_process";
+import { z } from "zod";
+import { PYTHON, inRoot } from "../../scripts/paths.ts";
+
+/** Seconds and losses are of every step, warm-up included; bytes as bench/distill/harness.py says. */
+export const Answer = z.strictObject({
+  seconds: z.array(z.number().positive()),
+  losses: z.array(z.number()),
+  loaded_bytes: z.int().positive(),
+  peak_bytes: z.int().positive(),
+  notes: z.record(z.string(), z.number()),
+});
+export type Answer = z.infer<typeof Answer>;
+
+export interface Program {
+  /** The file in bench/distill. */
+  file: string;
+  python?: string;
+}
+
+/** Lines of a failed program's standard error that are shown. */
+const SHOWN_LINES = 20;
+
+export async function call<T>(program: Program, request: object, answer: z.ZodType<T>): Promise<T> {
+  const child = spawn(program.python ?? PYTHON, [inRoot("bench", "distill", program.file)], {
+    env: { ...process.env, TRL_EXPERIMENTAL_SILENCE: "1", HF_HUB_OFFLINE: "1" },
+  });
+  let stdout = "";
+  let stderr = "";
+  child.stdout.on("data", (data: Buffer) => (stdout += data.toString()));
+  child.stderr.on("data", (data: Buffer) => (stderr += data.toString()));
+  const status = new Promise<number | null>((resolve, reject) => child.on("close", resolve).on("error", reject));
+  child.stdin.end(JSON.stringify(request));
+  const code = await status;
+  if (code !== 0) {
+    const last = stderr.trimEnd().split("\n").slice(-SHOWN_LINES).join("\n");
+    throw new Error(`${program.file} ended with ${code ?? "a signal"}:\n${last}`);
+  }
+  return answer.parse(JSON.parse(stdout));
+}
