@@ -14,7 +14,7 @@ import { call } from "./distill/program.ts";
 import { findingsTable, page, sidesTable } from "./distill/report.ts";
 import type { Report } from "./distill/report.ts";
 import { DPKD, FORWARD_KL, JSD, alternating, floor, measure, ours, plain, trl } from "./distill/sides.ts";
-import type { Measured, Objective, Side, TrlTrainer, Where } from "./distill/sides.ts";
+import type { Choice, Measured, Objective, Side, TrlTrainer, Where } from "./distill/sides.ts";
 import { median } from "./distill/stats.ts";
 import { byLength, byVocabulary } from "./distill/sweeps.ts";
 import { TRL, trlPython } from "./distill/trl.ts";
@@ -63,13 +63,14 @@ async function tell(side: Side, where: Where, steps: Parameters<typeof measure>[
 
 const both = (objective: Objective): Side[] => [ours(objective, "cold"), ours(objective, "warm")];
 
-/** One step of each of TRL's trainers: seconds. */
-async function trainers(python: string, where: Where): Promise<Record<TrlTrainer, number>> {
+/** One step of each of TRL's trainers, and the one that is faster. */
+async function choose(python: string, where: Where, objective: Objective): Promise<Choice> {
   const seconds = async (trainer: TrlTrainer) => {
-    const { seconds } = await tell(trl(python, JSD, trainer), where, { skip: 0, warmup: 1, steps: 1 });
+    const { seconds } = await tell(trl(python, objective, trainer), where, { skip: 0, warmup: 1, steps: 1 });
     return seconds[0] ?? Infinity;
   };
-  return { gkd: await seconds("gkd"), chunked: await seconds("chunked") };
+  const found = { gkd: await seconds("gkd"), chunked: await seconds("chunked") };
+  return { objective: objective.type, seconds: found, trainer: found.gkd < found.chunked ? "gkd" : "chunked" };
 }
 
 async function sweeps(
@@ -96,13 +97,13 @@ async function sweeps(
 async function repetitions(
   size: typeof FULL,
   where: Where,
-  fastest: (objective: Objective) => Side,
+  fastest: { jsd: Side; forwardKl: Side },
 ): Promise<Measured[]> {
   const measured: Measured[] = [];
   for (let repetition = 0; repetition < size.repetitions; repetition += 1) {
     console.log(`repetition ${repetition + 1} of ${size.repetitions}`);
-    const groups = [[plain()], both(DPKD), [fastest(JSD)], both(JSD), [floor()]];
-    if (repetition < size.forwardKl) groups.push([fastest(FORWARD_KL)], both(FORWARD_KL));
+    const groups = [[plain()], both(DPKD), [fastest.jsd], both(JSD), [floor()]];
+    if (repetition < size.forwardKl) groups.push([fastest.forwardKl], both(FORWARD_KL));
     for (const side of alternating(groups, repetition)) {
       measured.push(await tell(side, where, { skip: repetition, warmup: size.warmup, steps: 1 }));
     }
@@ -149,19 +150,20 @@ export async function distill(args: string[]): Promise<Goal[]> {
   const where = { folder: join(root, "smollm2"), work: join(root, "work") };
   const python = trlPython();
   const prepared = await prepare(size, values.data, where.folder);
-  const steps = await trainers(python, where);
-  const trainer: TrlTrainer = steps.gkd < steps.chunked ? "gkd" : "chunked";
-  const measured = await repetitions(size, where, (objective) => trl(python, objective, trainer));
+  const jsd = await choose(python, where, JSD);
+  const forwardKl = await choose(python, where, FORWARD_KL);
+  const fastest = { jsd: trl(python, JSD, jsd.trainer), forwardKl: trl(python, FORWARD_KL, forwardKl.trainer) };
+  const measured = await repetitions(size, where, fastest);
   const plots = await sweeps(size, root, where.folder);
-  const found = findings(measured, prepared.accounts, trainer);
+  const choices = [jsd, forwardKl];
+  const found = findings(measured, prepared.accounts, choices);
   const figures = {
     ...prepared,
     rows: rows(measured, prepared.accounts),
     findings: found,
     repetitions: size.repetitions,
     warmup: size.warmup,
-    trainers: steps,
-    trainer,
+    choices,
     gflops: median(measured.flatMap(({ answer }) => answer.notes.gflops_per_second ?? [])),
     machine: `${cpus().length} cores of ${cpus()[0]?.model ?? "an unknown processor"}`,
     date: new Date().toISOString().slice(0, 10),

@@ -1,6 +1,6 @@
 // From what was measured to the goals. Pure.
 import type { Goal } from "../main.ts";
-import type { Measured, TrlTrainer } from "./sides.ts";
+import type { Choice, Measured } from "./sides.ts";
 import { median, relativeDifference, sum } from "./stats.ts";
 
 /** Of one step, as bench/distill/account.py counts it. */
@@ -101,7 +101,7 @@ class Table {
   }
 }
 
-export function findings(measured: Measured[], accounts: StepAccount[], trainer: TrlTrainer): Finding[] {
+export function findings(measured: Measured[], accounts: StepAccount[], choices: Choice[]): Finding[] {
   const table = new Table(measured, accounts);
   const memory = (phase: string) => table.row(`ours dpkd ${phase}`).peakBytes / table.row("plain").peakBytes;
   return [
@@ -111,7 +111,7 @@ export function findings(measured: Measured[], accounts: StepAccount[], trainer:
     atMost("peak memory above the loaded models against plain, cache cold", memory("cold"), 0.5),
     table.losses("loss of every step against plain, relative, cache warm", "ours dpkd warm", "plain"),
     table.losses("loss of every step against plain, relative, cache cold", "ours dpkd cold", "plain"),
-    ...["jsd", "forward_kl"].flatMap((objective) => {
+    ...choices.flatMap(({ objective, trainer }) => {
       const theirs = `trl ${trainer} ${objective}`;
       return [
         table.speedup(`tokens/s against TRL on ${objective}, cache warm`, `ours ${objective} warm`, theirs, 2.5),

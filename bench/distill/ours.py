@@ -1,6 +1,6 @@
 """The engine itself: `take_step` of gpu-worker on the rows of the bench, as a lease would run it, without the pool.
 
-`options.phase`: "cold" begins with an empty teacher cache and fills it; "warm" reads what a cold process left in `work`.
+`options.phase`: "cold" begins with an empty teacher cache; "warm" reads what a cold process left in `work`.
 `options.head_chunk`: response positions whose logits exist at once, as the service plans it.
 """
 
@@ -83,7 +83,7 @@ def examples(batches: list[Batch]) -> Examples:
 
 
 def frozen(request: Request, models: Models, *, backend: Backend) -> tuple[FrozenTeacher, ModelRef]:
-    """The teacher with its cache. Cold, its layers are in memory before the first step, as the other sides have them."""
+    """The teacher with its cache. Cold, its layers are in memory before the first step, as on the other sides."""
     noted = Path(request.work) / "teacher-digest"
     if request.options["phase"] == "cold":
         noted.write_text(models.get(model_ref("teacher"), tick=lambda: None).weights_digest)

@@ -1,6 +1,6 @@
 // The page docs/benchmarks.md and the table in the terminal, from the same figures. Pure.
 import type { Finding, Row, StepAccount } from "./findings.ts";
-import type { TrlTrainer } from "./sides.ts";
+import type { Choice } from "./sides.ts";
 import { sum } from "./stats.ts";
 
 export interface Report {
@@ -11,9 +11,7 @@ export interface Report {
   source: string;
   repetitions: number;
   warmup: number;
-  /** Seconds a step of both of TRL's trainers, on one batch. */
-  trainers: Record<TrlTrainer, number>;
-  trainer: TrlTrainer;
+  choices: Choice[];
   gflops: number;
   machine: string;
   versions: Record<string, string>;
@@ -75,11 +73,14 @@ Warm reads and verifies the cache that cold computed and wrote.`;
 }
 
 function meaning(report: Report): string {
-  const { gkd, chunked } = report.trainers;
+  const steps = (trainer: "gkd" | "chunked") =>
+    report.choices
+      .map(({ objective, seconds }) => `${seconds[trainer].toFixed(1)} s a step on ${objective}`)
+      .join(", ");
   return `- \`plain\` is token-level DPKD as commonly written (bench/distill/plain.py): both models forward every padded batch, all logits, separate losses.
-- \`trl\` is TRL ${report.versions.trl ?? ""} on its own objective with \`temperature=1\`, without gradient checkpointing. Of its trainers the faster one here is measured:
-  \`gkd\` (GKDTrainer, \`lmbda=0\`, full logits; it has no fused loss) took ${gkd.toFixed(1)} s a step,
-  \`chunked\` (DistillationTrainer, whose loss works in tiles, handed the rows' responses instead of its samples) ${chunked.toFixed(1)} s.
+- \`trl\` is TRL ${report.versions.trl ?? ""} on its own objective with \`temperature=1\`, without gradient checkpointing. Of its trainers the one that a trial found faster is measured:
+  \`gkd\` (GKDTrainer, \`lmbda=0\`, full logits; it has no fused loss) took ${steps("gkd")},
+  \`chunked\` (DistillationTrainer, whose loss works in tiles, handed the rows' responses instead of its samples) ${steps("chunked")}.
   Liger's kernels need Triton, which this machine's torch lacks.
 - \`floor\` is three times the student's matrix products on real tokens, output matrix at response positions only, timed as bare products of the same shapes: ${report.gflops.toFixed(0)} GFLOP/s.
 - FLOPs count the products of the body's linears and of the output matrix, on padded tokens where a side pads; not those inside attention.
