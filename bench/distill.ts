@@ -28,6 +28,7 @@ const SEED = 40;
 const FULL = {
   repetitions: 5,
   forwardKl: 1,
+  /** Steps that are taken and dropped. */
   warmup: 3,
   lengths: [64, 128, 256, 384],
   vocabularies: [8_000, 16_000, 32_000, 64_000, 128_000],

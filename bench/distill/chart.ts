@@ -15,6 +15,7 @@ export interface Chart {
 const WIDTH = 720;
 const HEIGHT = 420;
 const MARGIN = { left: 70, right: 150, top: 48, bottom: 52 };
+const TEXT_HEIGHT = 15;
 // Told apart by brightness too, and dark enough on white and light enough on black.
 const COLOURS = ["#d1495b", "#2e86ab", "#3a9d5d", "#b07d2b"];
 const STYLE = `text{font:13px system-ui,sans-serif;fill:#24292f}.axis,.grid{stroke:#24292f}.grid{opacity:.15}
@@ -67,19 +68,27 @@ function frame(x: Scale, y: Scale, chart: Chart): string {
   ].join("\n");
 }
 
-function drawn(line: Line, index: number, x: Scale, y: Scale): string {
-  const colour = COLOURS[index % COLOURS.length] ?? "#888";
-  const places = line.points.map(([a, b]) => `${x.at(a).toFixed(1)},${y.at(b).toFixed(1)}`);
-  const dots = places.map((place) => {
-    const [cx = "", cy = ""] = place.split(",");
-    return `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour}"/>`;
-  });
-  const [endX, endY] = line.points.at(-1) ?? [1, 1];
-  const name = `<text x="${(x.at(endX) + 10).toFixed(1)}" y="${(y.at(endY) + 4).toFixed(1)}">${escaped(line.name)}</text>`;
+/** Heights of the names at the lines' ends, pushed apart where lines end close together. */
+function nameHeights(lines: Line[], y: Scale): Map<Line, number> {
+  const ends = lines.map((line) => ({ line, at: y.at(line.points.at(-1)?.[1] ?? 1) }));
+  ends.sort((a, b) => a.at - b.at);
+  let least = -Infinity;
+  return new Map(
+    ends.map(({ line, at }) => {
+      least = Math.max(at, least + TEXT_HEIGHT);
+      return [line, least];
+    }),
+  );
+}
+
+function drawn(line: Line, colour: string, x: Scale, y: Scale, nameAt: number): string {
+  const places = line.points.map(([a, b]) => [x.at(a).toFixed(1), y.at(b).toFixed(1)] as const);
+  const dots = places.map(([cx, cy]) => `<circle cx="${cx}" cy="${cy}" r="3.5" fill="${colour}"/>`);
+  const nameX = (x.at(line.points.at(-1)?.[0] ?? 1) + 10).toFixed(1);
   return [
-    `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${places.join(" ")}"/>`,
+    `<polyline fill="none" stroke="${colour}" stroke-width="2" points="${places.map((place) => place.join(",")).join(" ")}"/>`,
     ...dots,
-    name,
+    `<text x="${nameX}" y="${(nameAt + 4).toFixed(1)}">${escaped(line.name)}</text>`,
   ].join("\n");
 }
 
@@ -88,11 +97,12 @@ export function svg(chart: Chart): string {
   const values = { x: points.map(([a]) => a), y: points.map(([, b]) => b) };
   const x = scale(values.x, [MARGIN.left, WIDTH - MARGIN.right], [...new Set(values.x)]);
   const y = scale(values.y, [HEIGHT - MARGIN.bottom, MARGIN.top], roundTicks(values.y));
+  const names = nameHeights(chart.lines, y);
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${HEIGHT}" role="img" aria-label="${escaped(chart.title)}">`,
     `<style>${STYLE}</style>`,
     frame(x, y, chart),
-    ...chart.lines.map((line, index) => drawn(line, index, x, y)),
+    ...chart.lines.map((line, i) => drawn(line, COLOURS[i % COLOURS.length] ?? "", x, y, names.get(line) ?? 0)),
     "</svg>",
     "",
   ].join("\n");

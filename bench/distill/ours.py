@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 from harness import BETAS, GRAD_CLIP, LEARNING_RATE, WEIGHT_DECAY, Answer, Batch, Meter, Request, serve
@@ -16,6 +17,7 @@ from understudy_worker.data import Example, Examples, batch_indices
 from understudy_worker.forward import Tokens
 from understudy_worker.models import Models
 from understudy_worker.optimizer import make_optimizer
+from understudy_worker.ranks import Ranks, Whole
 from understudy_worker.samples import Drawn
 from understudy_worker.sources import Sources
 from understudy_worker.step import RunState, genesis_hash, take_step
@@ -30,42 +32,45 @@ NOWHERE = "0" * 64
 
 def model_ref(name: str, *, digest: str | None = None) -> ModelRef:
     base = {"type": "local", "name": name}
-    return ModelRef.model_validate({"model": name, "base": base, "layer_indices": None, "weights_digest": digest})
+    ref = {"model": f"model_{name}", "base": base, "layer_indices": None, "weights_digest": digest}
+    return ModelRef.model_validate_json(json.dumps(ref))
 
 
 def run_spec(request: Request, *, teacher: ModelRef, longest: int) -> RunSpec:
     """A run as the service would give it to a worker; its data set is put in place of one read from a blob."""
-    blob = {"key": NOWHERE, "bytes": 1, "sha256": NOWHERE}
+    blob = {"key": f"bench/bench/1/{NOWHERE}", "bytes": 1, "sha256": NOWHERE}
     total = len(request.batches)
-    return RunSpec.model_validate(
-        {
-            "teacher": teacher,
-            "student": model_ref("student"),
-            "data": {"dataset": "bench", "split": "train", "rows": total, "blob": blob},
-            "responses": "data",
-            "teacher_sampling": {},
-            "plain_text": None,
-            "reward_model": None,
-            "template": "chat",
-            "max_prompt_length": longest,
-            "max_length": longest,
-            "objective": request.objective,
-            "optimizer": {
-                "learning_rate": LEARNING_RATE,
-                "weight_decay": WEIGHT_DECAY,
-                "betas": list(BETAS),
-                "schedule": "constant",
-                "total_steps": total,
-                "grad_clip": GRAD_CLIP,
-            },
-            "batch_size": len(request.batches[0]),
-            "dtype": "float32",
-            "lora": None,
-            "gradient_checkpointing": False,
-            "seed": SEED,
-            "metrics_every": 25,
-            "checkpoint_every": None,
-        }
+    return RunSpec.model_validate_json(
+        json.dumps(
+            {
+                "teacher": teacher.model_dump(mode="json"),
+                "student": model_ref("student").model_dump(mode="json"),
+                "data": {"dataset": "ds_bench", "split": "train", "rows": total, "blob": blob},
+                "responses": "data",
+                "teacher_sampling": {},
+                "plain_text": None,
+                "reward_model": None,
+                "template": "chat",
+                "max_prompt_length": longest,
+                "max_length": longest,
+                "objective": request.objective,
+                "optimizer": {
+                    "learning_rate": LEARNING_RATE,
+                    "weight_decay": WEIGHT_DECAY,
+                    "betas": list(BETAS),
+                    "schedule": "constant",
+                    "total_steps": total,
+                    "grad_clip": GRAD_CLIP,
+                },
+                "batch_size": len(request.batches[0]),
+                "dtype": "float32",
+                "lora": None,
+                "gradient_checkpointing": False,
+                "seed": SEED,
+                "metrics_every": 25,
+                "checkpoint_every": None,
+            }
+        )
     )
 
 
@@ -113,13 +118,15 @@ def run_state(request: Request) -> RunState:
     longest = max(len(row["prompt"]) + len(row["response"]) for batch in request.batches for row in batch)
     spec = run_spec(request, teacher=ref, longest=longest)
     student = prepare_student(models.load(spec.student, tick=lambda: None), spec=spec, device=backend.device)
-    data = examples(request.batches)
+    data, ranks = examples(request.batches), Ranks()
     return RunState(
         run="run_bench",
         lineage=0,
         spec=spec,
         examples=data,
         student=student,
+        whole=Whole(student.model, ranks=ranks),
+        ranks=ranks,
         teacher=teacher,
         reward_model=None,
         optimizer=make_optimizer(student, spec.optimizer),

@@ -6,8 +6,6 @@ import { Answer, call } from "./program.ts";
 import type { Program } from "./program.ts";
 
 export const THREADS = 2;
-/** Steps that are taken and dropped. */
-export const WARMUP = 3;
 
 export type Objective =
   | { type: "dpkd"; beta: number; kd_ratio: number }
