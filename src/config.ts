@@ -88,6 +88,9 @@ export const KEY_CACHE_MS = 10 * SECOND;
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * SECOND;
 /** A blob that no pointer names is removed after this long, ms. */
 export const ORPHAN_BLOB_MS = 24 * 60 * 60 * SECOND;
+/** An entry of a project's teacher cache is removed this long after it was stored, days: longer than a series of runs of one
+ * teacher over one data set, and short enough that an abandoned one is not paid for long. */
+export const TEACHER_CACHE_DAYS = 30;
 /** Requests of one key a minute; above it 429. */
 export const REQUESTS_PER_MINUTE = 6000;
 

@@ -14,12 +14,13 @@ import { newRouter } from "./router.ts";
 import type { Router } from "./router.ts";
 import { runs } from "./runs.ts";
 import { scores } from "./scores.ts";
+import { teacherCache } from "./teacher-cache.ts";
 import { usage } from "./usage.ts";
 import { workers } from "./workers.ts";
 
 const RESOURCES: readonly Router[] = [
-  scores, preferences, models, datasets, runs, checkpoints, evaluations, leaderboard, jobs, workers, blobs, keys, usage,
-  projects, health,
+  scores, preferences, models, datasets, runs, checkpoints, evaluations, leaderboard, jobs, workers, blobs, teacherCache, keys,
+  usage, projects, health,
 ]; // prettier-ignore
 
 export function api(): Router {

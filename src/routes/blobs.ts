@@ -10,9 +10,9 @@ import { BlobStored } from "../wire/blobs.ts";
 import { Sha256 } from "../wire/common.ts";
 import { ERRORS, answer, guardedBy, newRouter } from "./router.ts";
 
-const Owner = z.string().regex(/^[0-9A-Za-z_]{1,80}$/);
+export const Owner = z.string().regex(/^[0-9A-Za-z_]{1,80}$/);
 // No z.coerce: its input is unknown, which the document would call optional.
-const Fence = z
+export const Fence = z
   .string()
   .regex(/^[1-9][0-9]{0,9}$/, "give the lease's fence, an integer from 1")
   .transform(Number);
@@ -21,7 +21,7 @@ const StoredFence = z
   .string()
   .regex(/^(0|[1-9][0-9]{0,9})$/)
   .transform(Number);
-const BYTES = "application/octet-stream";
+export const BYTES = "application/octet-stream";
 
 const tags = ["workers"];
 
@@ -51,13 +51,13 @@ const get = createRoute({
   responses: { 200: { description: "the bytes", content: { [BYTES]: { schema: z.string() } } }, ...ERRORS },
 });
 
-function workerOf(c: HonoContext<App>): BlobWorker {
+export function workerOf(c: HonoContext<App>): BlobWorker {
   const caller: Caller = c.var.caller;
   if (caller.kind === "operator") throw new ApiError("forbidden", "Only a worker's key may do this.");
   return { env: c.env, key: caller.key.id, project: caller.project };
 }
 
-const announced = (header: string | undefined): number | null =>
+export const announced = (header: string | undefined): number | null =>
   header !== undefined && /^[0-9]{1,15}$/.test(header) ? Number(header) : null;
 
 export const blobs = newRouter()

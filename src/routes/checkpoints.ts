@@ -9,7 +9,7 @@ import { answerJob } from "./job-answer.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, newRouter } from "./router.ts";
 import { RunParams } from "./runs.ts";
 
-const StepParams = RunParams.extend({ step: z.string().regex(/^[0-9]{1,9}(\.[0-9]{1,6})?$/) });
+const StepParams = RunParams.extend({ step: z.string().regex(/^(best|[0-9]{1,9}(\.[0-9]{1,6})?)$/) });
 const FileParams = StepParams.extend({ name: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/) });
 
 const tags = ["checkpoints"];
@@ -39,7 +39,7 @@ const get = createRoute({
   method: "get",
   path: `${path}/{step}`,
   tags,
-  summary: "One checkpoint, by step or step.lineage",
+  summary: "One checkpoint, by step or step.lineage, or the best",
   ...guard("read"),
   request: { params: StepParams },
   responses: { 200: answer(Checkpoint, "the checkpoint"), ...ERRORS },

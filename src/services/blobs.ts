@@ -24,10 +24,10 @@ export interface PutBlob {
 }
 
 /** R2's refusal of content whose SHA-256 is not the announced one. */
-const isDigestMismatch = (error: unknown): boolean =>
+export const isDigestMismatch = (error: unknown): boolean =>
   error instanceof Error && /checksum|SHA-?256/i.test(error.message);
 
-function assertAnnounced(bytes: number | null): void {
+export function assertAnnounced(bytes: number | null): void {
   if (bytes === null) {
     throw new ApiError("invalid_request", "Content-Length: send the blob's size.", { param: "Content-Length" });
   }
@@ -37,7 +37,7 @@ function assertAnnounced(bytes: number | null): void {
 }
 
 /** The owner's project, if this worker holds its live lease at this fence. */
-async function authorize(worker: BlobWorker, owner: string, fence: number): Promise<string> {
+export async function authorize(worker: BlobWorker, owner: string, fence: number): Promise<string> {
   const pool = poolOf(worker.env, worker.project?.pool ?? DEFAULT_POOL);
   const project = await pool.authorizeBlob(worker.key, owner, fence);
   if (project !== null && (worker.project === null || worker.project.id === project)) return project;

@@ -17,10 +17,11 @@ async function findStored(ctx: Context, run: string, step: string): Promise<Stor
   const stored = await ctx.pool.getCheckpoint(ctx.project.id, run, step);
   if (stored !== null) return stored;
   const list = `/v1/runs/${run}/checkpoints`;
-  throw new ApiError("not_found", `Run ${run} has no checkpoint at step ${step}; GET ${list} lists those there are.`);
+  const what = step === "best" ? "best checkpoint yet" : `checkpoint at step ${step}`;
+  throw new ApiError("not_found", `Run ${run} has no ${what}; GET ${list} lists those there are.`);
 }
 
-/** `step` may be a number, or `step.lineage`. */
+/** `step` may be a number, `step.lineage`, or `best`. */
 export const getCheckpoint = async (ctx: Context, run: string, step: string): Promise<Checkpoint> =>
   (await findStored(ctx, run, step)).checkpoint;
 

@@ -1,7 +1,9 @@
 // What a service is given with each request: bindings, the record, the project's pool, and who asks.
 import type { Env, PoolStub } from "../env.ts";
+import { database } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
 import type { Role } from "../wire/jobs.ts";
+import { newId } from "./identity.ts";
 
 export interface Project {
   id: string;
@@ -34,3 +36,19 @@ export interface App {
 export const DEFAULT_POOL = "default";
 
 export const poolOf = (env: Env, name: string): PoolStub => env.POOL.get(env.POOL.idFromName(name));
+
+/** The context of what the service does by itself; `actor` is the part that does it. */
+export const ownContext = (
+  env: Env,
+  project: Project,
+  actor: string,
+  idempotencyKey: string | null = null,
+): Context => ({
+  env,
+  db: database(env.DB),
+  pool: poolOf(env, project.pool),
+  project,
+  key: { id: actor, role: "admin" },
+  requestId: newId("req"),
+  idempotencyKey,
+});

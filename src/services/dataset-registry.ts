@@ -1,6 +1,6 @@
 // Data sets as a resource: upload, list, show, page through rows, delete.
 import { ApiError } from "../errors.ts";
-import { blobKey, deleteBlobs, getBlob, putBlob } from "../store/blobs.ts";
+import { blobKey, deleteBlobs, discardTeacherCache, getBlob, putBlob } from "../store/blobs.ts";
 import { datasetUser, findDatasetRow, listDatasetRows, putDataset, removeDataset } from "../store/datasets.ts";
 import { unknownCursor } from "../store/page.ts";
 import { Row } from "../wire/datasets.ts";
@@ -110,6 +110,8 @@ export async function deleteDataset(ctx: Context, id: string) {
   const user = await datasetUser(ctx.db, ctx.project.id, row.id, row.name);
   if (user !== null)
     throw new ApiError("in_use", `Data set ${row.name} is used by ${user}; delete that first.`, { param: "id" });
+  // First: a deletion that is cut short here may be asked for again.
+  await discardTeacherCache(ctx.env.BLOBS, ctx.project.id);
   await removeDataset(ctx.db, ctx.project.id, row.id);
   await deleteBlobs(
     ctx.env.BLOBS,

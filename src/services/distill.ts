@@ -1,17 +1,14 @@
-// Distillation runs: what is asked becomes what a worker needs, every name resolved.
+// Distillation runs as a resource: create, read, cancel, delete, take steps.
 import { ApiError } from "../errors.ts";
 import type { JobState } from "../pool/api.ts";
 import { buryRun } from "../store/projections.ts";
 import { listRuns, listSteps, olderRun, runUser } from "../store/runs.ts";
-import type { ModelRef } from "../wire/models.ts";
-import type { CreateRun, Run, RunSpec, Step, TakeSteps } from "../wire/runs.ts";
+import type { CreateRun, Run, Step, TakeSteps } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
-import { findDataset, splitRef } from "./datasets.ts";
 import { digest, resourceId } from "./identity.ts";
 import { page } from "./list.ts";
 import type { Page } from "./list.ts";
-import { assertSameTokenizer, pruneLayers, resolveModel } from "./models.ts";
-import type { ResolvedModel } from "./models.ts";
+import { prepareRun } from "./run-spec.ts";
 import { settled } from "./submit.ts";
 import { unwrap } from "./wait.ts";
 
@@ -20,92 +17,14 @@ interface Query {
   limit: number;
 }
 
-interface ResolvedStudent {
-  /** The model that the student is, or is cut from: tokenizer, template and context are its own. */
-  model: ResolvedModel;
-  ref: ModelRef;
-}
-
-async function resolveStudent(ctx: Context, run: string, student: CreateRun["student"]): Promise<ResolvedStudent> {
-  if ("model" in student) {
-    const model = await resolveModel(ctx, student.model, "student.model");
-    return { model, ref: model.ref };
-  }
-  const { keep_layers, model: name } = student.prune;
-  const model = await resolveModel(ctx, name, "student.prune.model");
-  const layer_indices = pruneLayers(model.facts, keep_layers, "student.prune.keep_layers");
-  // It has no entry in the registry: the run that makes it is its name.
-  return { model, ref: { model: run, base: model.ref.base, layer_indices, weights_digest: null } };
-}
-
-async function resolveTeacher(ctx: Context, body: CreateRun): Promise<ResolvedModel | null> {
-  if (body.teacher !== null) return resolveModel(ctx, body.teacher, "teacher");
-  if (body.objective.type === "sft") return null;
-  throw new ApiError(
-    "invalid_request",
-    `teacher: the objective ${body.objective.type} needs one; only sft does without.`,
-    {
-      param: "teacher",
-    },
-  );
-}
-
 const invalid = (param: string, message: string): ApiError =>
   new ApiError("invalid_request", `${param}: ${message}`, { param });
 
-/** What no single field shows. */
-function assertConsistent(body: CreateRun, contextLength: number): void {
-  const { optimizer } = body;
-  if (body.max_length > contextLength) {
-    throw invalid("max_length", `the models' context holds ${contextLength} tokens; choose ${contextLength} or less.`);
-  }
-  if (body.max_prompt_length >= body.max_length) {
-    throw invalid("max_prompt_length", `it must be below max_length (${body.max_length}), or no response would fit.`);
-  }
-  if (optimizer.min_learning_rate > optimizer.learning_rate) {
-    throw invalid("optimizer.min_learning_rate", `it must not exceed learning_rate (${optimizer.learning_rate}).`);
-  }
-  if (optimizer.warmup_steps > optimizer.total_steps) {
-    throw invalid("optimizer.warmup_steps", `it must not exceed total_steps (${optimizer.total_steps}).`);
-  }
-}
-
-function specOf(body: CreateRun, parts: Pick<RunSpec, "teacher" | "student" | "data">): RunSpec {
-  const { template, max_prompt_length, max_length, objective, optimizer, batch_size, dtype, seed, checkpoint_every } =
-    body;
-  return {
-    ...parts,
-    template,
-    max_prompt_length,
-    max_length,
-    objective,
-    optimizer,
-    batch_size,
-    dtype,
-    seed,
-    checkpoint_every,
-  };
-}
-
 export async function createRun(ctx: Context, body: CreateRun): Promise<Run> {
   const id = await resourceId(ctx, "run", "POST /v1/runs");
-  const [teacher, student, dataset] = await Promise.all([
-    resolveTeacher(ctx, body),
-    resolveStudent(ctx, id, body.student),
-    findDataset(ctx, body.dataset, "dataset"),
-  ]);
-  if (teacher !== null) assertSameTokenizer(teacher, student.model);
-  const contexts = [teacher, student.model].flatMap((model) => (model === null ? [] : [model.facts.context_length]));
-  assertConsistent(body, Math.min(...contexts));
-  const spec = specOf(body, {
-    // SFT reads no teacher: none is loaded for it.
-    teacher: body.objective.type === "sft" ? null : (teacher?.ref ?? null),
-    student: student.ref,
-    data: splitRef(dataset, body.split, "split"),
-  });
-  return unwrap(
-    await ctx.pool.submitRun({ id, project: ctx.project.id, digest: await digest(body), request: body, spec }),
-  ).resource;
+  const prepared = await prepareRun(ctx, id, body);
+  return unwrap(await ctx.pool.submitRun({ id, project: ctx.project.id, digest: await digest(body), ...prepared }))
+    .resource;
 }
 
 /** The run, from its authority. */

@@ -5,6 +5,7 @@ import { findEvaluation } from "../store/evaluations.ts";
 import type { Row, SplitRef } from "../wire/datasets.ts";
 import type { Evaluation, EvaluateModel } from "../wire/evaluations.ts";
 import type { GenerateBatch } from "../wire/payloads.ts";
+import type { CreateRun } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 import { findDataset, readSplit, splitRef } from "./datasets.ts";
 import { ended, getEvaluation } from "./evaluations.ts";
@@ -16,6 +17,8 @@ import type { ResolvedModel } from "./models.ts";
 import { assertFits } from "./score.ts";
 import { expectedTokens } from "./submit.ts";
 import { unwrap } from "./wait.ts";
+
+type RunEvaluation = NonNullable<CreateRun["evaluation"]>;
 
 export const ROUTE = "POST /v1/evaluations";
 
@@ -47,11 +50,11 @@ export function cutBatches(rows: readonly Row[], seeds: readonly number[]): Gene
   return batches;
 }
 
-function assertGeneratable(rows: readonly Row[], model: ResolvedModel, seeds: readonly number[]): void {
+/** `within`: the field of the request that holds the evaluation's own, with a dot. */
+function assertGeneratable(rows: readonly Row[], model: ResolvedModel, seeds: readonly number[], within = ""): void {
   if (new Set(seeds).size < seeds.length) {
-    throw new ApiError("invalid_request", "generation.seeds: each seed may be given once.", {
-      param: "generation.seeds",
-    });
+    const param = `${within}generation.seeds`;
+    throw new ApiError("invalid_request", `${param}: each seed may be given once.`, { param });
   }
   let bytes = 0;
   for (const row of rows) {
@@ -60,10 +63,18 @@ function assertGeneratable(rows: readonly Row[], model: ResolvedModel, seeds: re
     bytes += 3 * promptText(row).length * seeds.length;
   }
   if (bytes > MAX_EVALUATION_BYTES) {
-    throw new ApiError("too_large", "limit: the prompts of this evaluation are too many for one; set a lower limit.", {
-      param: "limit",
-    });
+    const param = `${within}limit`;
+    const message = `${param}: the prompts of this evaluation are too many for one; set a lower limit.`;
+    throw new ApiError("too_large", message, { param });
   }
+}
+
+/** What an evaluation during a run would be refused for later is refused when the run is created. */
+export async function assertEvaluable(ctx: Context, asked: RunEvaluation, student: ResolvedModel): Promise<void> {
+  const dataset = await findDataset(ctx, asked.dataset, "evaluation.dataset");
+  const ref = splitRef(dataset, asked.split, "evaluation.split");
+  const rows = await readSplit(ctx, ref, effectiveLimit(asked.limit, ref.rows));
+  assertGeneratable(rows, student, asked.generation.seeds, "evaluation.");
 }
 
 interface Prepared {
@@ -108,7 +119,8 @@ const identityOf = (body: EvaluateModel, model: ResolvedModel, { ref, limit }: P
     limit,
   });
 
-async function submitted(ctx: Context, body: EvaluateModel): Promise<Evaluation> {
+/** Hands an evaluation to the pool, or returns the one that was asked for before. */
+export async function submitEvaluation(ctx: Context, body: EvaluateModel, route = ROUTE): Promise<Evaluation> {
   const [model, dataset] = await Promise.all([
     resolveModel(ctx, body.model, "model"),
     findDataset(ctx, body.dataset, "dataset"),
@@ -117,7 +129,7 @@ async function submitted(ctx: Context, body: EvaluateModel): Promise<Evaluation>
   const limit = effectiveLimit(body.limit, ref.rows);
   const rows = await readSplit(ctx, ref, limit);
   assertGeneratable(rows, model, body.generation.seeds);
-  const prepared = { id: await resourceId(ctx, "ev", ROUTE), ref, limit };
+  const prepared = { id: await resourceId(ctx, "ev", route), ref, limit };
   const requestDigest = await digest(body);
   await assertNotGiven(ctx, prepared.id, requestDigest);
   const { template, generation } = body;
@@ -162,5 +174,5 @@ async function waitForEvaluation(ctx: Context, id: string, seconds: number): Pro
 
 /** Starts an evaluation by generation, or returns the one that was asked for before. */
 export async function evaluateModel(ctx: Context, body: EvaluateModel, wait: number): Promise<Evaluation> {
-  return waitForEvaluation(ctx, (await submitted(ctx, body)).id, wait);
+  return waitForEvaluation(ctx, (await submitEvaluation(ctx, body)).id, wait);
 }

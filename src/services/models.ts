@@ -4,6 +4,7 @@ import type { JobState, StoredCheckpoint } from "../pool/api.ts";
 import { findModel } from "../store/models.ts";
 import type { ModelRow } from "../store/models.ts";
 import type { ModelFacts, ModelRef } from "../wire/models.ts";
+import type { CreateRun } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 
 export interface ResolvedModel {
@@ -13,7 +14,16 @@ export interface ResolvedModel {
   facts: ModelFacts;
 }
 
-const CHECKPOINT = /^(run_[0-9A-Za-z]+)@(best|[0-9]{1,9}(?:\.[0-9]{1,6})?)$/;
+const CHECKPOINT = /^(run_[0-9A-Za-z]+)@(best|([0-9]{1,9})(?:\.([0-9]{1,6}))?)$/;
+
+/** The run, step and lineage that a checkpoint's id says; null for any other model's. */
+export function checkpointPlace(id: string): { run: string; step: number; lineage: number } | null {
+  const [, run, , step, lineage = "0"] = CHECKPOINT.exec(id) ?? [];
+  return run === undefined || step === undefined ? null : { run, step: Number(step), lineage: Number(lineage) };
+}
+
+/** A name as a record keeps it: the best checkpoint may be another tomorrow, the one that was used is the same. */
+export const pinned = (name: string, model: ResolvedModel): string => (name.endsWith("@best") ? model.id : name);
 
 export const missingModel = (name: string, param: string): ApiError =>
   new ApiError(
@@ -26,17 +36,37 @@ export const missingModel = (name: string, param: string): ApiError =>
 export async function findCheckpoint(ctx: Context, name: string, param: string): Promise<StoredCheckpoint | null> {
   const [, run, step] = CHECKPOINT.exec(name) ?? [];
   if (run === undefined || step === undefined) return null;
-  const stored = step === "best" ? null : await ctx.pool.getCheckpoint(ctx.project.id, run, step);
+  const stored = await ctx.pool.getCheckpoint(ctx.project.id, run, step);
   if (stored !== null) return stored;
-  const where = `GET /v1/runs/${run}/checkpoints lists those there are`;
+  const where =
+    step === "best"
+      ? "a run has one once an evaluation that it asked for is graded"
+      : `GET /v1/runs/${run}/checkpoints lists those there are`;
   throw new ApiError("not_found", `${param}: the project has no checkpoint ${name}; ${where}.`, { param });
 }
+
+/** The model that a student is, is cut from, or has its tokenizer from. */
+const originOf = (student: CreateRun["student"]): string => {
+  if ("model" in student) return student.model;
+  return "prune" in student ? student.prune.model : student.init.tokenizer;
+};
+
+type Init = Extract<CreateRun["student"], { init: unknown }>["init"];
+
+/** What is known of a student that begins at random before a worker has made it: all but its size. */
+export const initFacts = (tokenizer: ModelFacts, config: Init["config"]): ModelFacts => ({
+  ...tokenizer,
+  architecture: "LlamaForCausalLM",
+  layers: config.num_hidden_layers,
+  context_length: config.max_position_embeddings,
+  layer_indices: null,
+});
 
 /** A checkpoint's files hold the whole student, so no layer is left to drop; all else is as in the student it was trained from. */
 export async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, param: string): Promise<ResolvedModel> {
   const { checkpoint, state, run } = stored;
-  const student = "prune" in run.student ? run.student.prune.model : run.student.model;
-  const base = await resolveModel(ctx, student, param);
+  const origin = (await resolveModel(ctx, originOf(run.student), param)).facts;
+  const facts = "init" in run.student ? initFacts(origin, run.student.init.config) : origin;
   return {
     id: checkpoint.id,
     name: null,
@@ -47,8 +77,8 @@ export async function resolveCheckpoint(ctx: Context, stored: StoredCheckpoint, 
       weights_digest: state.sha256,
     },
     facts: {
-      ...base.facts,
-      layers: run.student_layers?.length ?? base.facts.layers,
+      ...facts,
+      layers: run.student_layers?.length ?? facts.layers,
       layer_indices: null,
       parameters: state.parameters,
       weights_digest: state.sha256,
@@ -92,30 +122,45 @@ export async function resolveModel(ctx: Context, name: string, param: string): P
 
 /** Layers that a copy of `keepLayers` keeps: floor(i*(L-1)/(k-1) + 0.5) for i = 0..k-1, as indices of the base's layers. */
 export function pruneLayers(facts: ModelFacts, keepLayers: number, param: string): number[] {
-  const { layers, layer_indices: kept } = facts;
+  const { layers } = facts;
   if (keepLayers > layers) {
     throw new ApiError("invalid_request", `${param}: the model has ${layers} layers; keep ${layers} at the most.`, {
       param,
     });
   }
-  return Array.from({ length: keepLayers }, (_, i) => {
-    const index = keepLayers === 1 ? 0 : Math.floor((i * (layers - 1)) / (keepLayers - 1) + 0.5);
-    return kept?.[index] ?? index;
-  });
+  const even = Array.from({ length: keepLayers }, (_, i) =>
+    keepLayers === 1 ? 0 : Math.floor((i * (layers - 1)) / (keepLayers - 1) + 0.5),
+  );
+  return ofBase(facts, even);
 }
 
+/** The layers named, as indices of the base's layers. */
+export function keptLayers(facts: ModelFacts, indices: readonly number[], param: string): number[] {
+  const increasing = indices.every((index, i) => i === 0 || index > (indices[i - 1] ?? 0));
+  if (!increasing || (indices.at(-1) ?? 0) >= facts.layers) {
+    const message = `${param}: give layers from 0 to ${facts.layers - 1}, each once and in increasing order.`;
+    throw new ApiError("invalid_request", message, { param });
+  }
+  return ofBase(facts, indices);
+}
+
+/** A pruned model's own layer i is layer `layer_indices[i]` of its base. */
+const ofBase = ({ layer_indices: kept }: ModelFacts, indices: readonly number[]): number[] =>
+  indices.map((index) => kept?.[index] ?? index);
+
 /** Log-probabilities of two models are comparable only over the same tokens of the same text. */
-export function assertSameTokenizer(teacher: ResolvedModel, student: ResolvedModel): void {
+export function assertSameTokenizer(other: ResolvedModel, student: ResolvedModel, param = "student"): void {
   const differs = [
-    teacher.facts.tokenizer_digest === student.facts.tokenizer_digest ? null : "tokenizers",
-    teacher.facts.template_digest === student.facts.template_digest ? null : "chat templates",
+    other.facts.tokenizer_digest === student.facts.tokenizer_digest ? null : "tokenizers",
+    other.facts.template_digest === student.facts.template_digest ? null : "chat templates",
   ].filter((part) => part !== null);
   if (differs.length === 0) return;
-  const vocabularies = `vocabularies of ${teacher.facts.vocab_size} and ${student.facts.vocab_size}`;
+  const role = param === "student" ? "teacher" : "model";
+  const vocabularies = `vocabularies of ${other.facts.vocab_size} and ${student.facts.vocab_size}`;
   throw new ApiError(
     "tokenizer_mismatch",
-    `teacher ${teacher.name ?? teacher.id} and student ${student.name ?? student.id} have different ${differs.join(" and ")} (${vocabularies}); ` +
+    `${role} ${other.name ?? other.id} and student ${student.name ?? student.id} have different ${differs.join(" and ")} (${vocabularies}); ` +
       "choose a student of the same family, or make one by pruning the teacher.",
-    { param: "student" },
+    { param },
   );
 }

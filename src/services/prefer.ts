@@ -51,7 +51,8 @@ export async function createPreferences(ctx: Context, body: CreatePreferences, w
   const id = await resourceId(ctx, "job", "POST /v1/preferences");
   const cost = 2 * expectedTokens(body.pairs ?? body.prompts) + generated;
   const models = [pair.teacher.ref, pair.student.ref];
-  return settled(ctx, await submit(ctx, { id, request: body, payload, models, cost }), wait);
+  const request = { ...body, ...pair.names };
+  return settled(ctx, await submit(ctx, { id, asked: body, request, payload, models, cost }), wait);
 }
 
 interface ScoredPair {

@@ -4,11 +4,15 @@ import { boardDetectableDifference, rankBoard } from "../evaluation/board.ts";
 import type { PairLookup, Ranked } from "../evaluation/board.ts";
 import { boardKey, comparisonsAmong, newestOfBoard } from "../store/evaluations.ts";
 import type { ComparisonRow, EvaluationRow } from "../store/evaluations.ts";
+import { findRuns } from "../store/runs.ts";
 import type { Template } from "../wire/common.ts";
 import type { Leaderboard, LeaderboardEntry, MetricName } from "../wire/evaluations.ts";
+import type { Run } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 import { findDataset, splitRef } from "./datasets.ts";
 import { effectiveLimit } from "./evaluate.ts";
+import { checkpointPlace } from "./models.ts";
+import { wasChosenOn } from "./run-evaluations.ts";
 
 export interface BoardQuery {
   dataset: string;
@@ -21,7 +25,8 @@ export interface BoardQuery {
 const NOTE =
   "Newest evaluation of each model. Intervals are 95%. p_vs_best and p_vs_previous are paired tests, adjusted by Holm over all tests " +
   "shown; null: not enough common items. A group is a leader and those below it that are not significantly worse (p >= 0.05): " +
-  "within a group the order may be chance. detectable_difference: a smaller true difference would often go unseen on this many items.";
+  "within a group the order may be chance. selected_on_this_split: the run chose this checkpoint by its result on this very " +
+  "split, so its mean is too good in expectation. detectable_difference: a smaller true difference would often go unseen on this many items.";
 
 type Scored = Pick<LeaderboardEntry, "mean" | "low" | "high" | "n"> & { row: EvaluationRow };
 
@@ -40,22 +45,29 @@ function lookupIn(rows: readonly ComparisonRow[]): PairLookup {
   return (a, b) => pairs.get(a < b ? `${a} ${b}` : `${b} ${a}`) ?? null;
 }
 
-const entry = ({ row, ...figures }: Scored, ranked: Ranked): LeaderboardEntry => ({
+const entry = ({ row, ...figures }: Scored, ranked: Ranked, selected: boolean): LeaderboardEntry => ({
   ...ranked,
   model: row.model,
   model_name: row.body.model_name,
   evaluation: row.id,
   ...figures,
-  // Runs do not choose checkpoints by an evaluation yet, so none was chosen on any split.
-  selected_on_this_split: false,
+  selected_on_this_split: selected,
 });
+
+/** The runs whose checkpoints stand on the board, by id. */
+async function runsOf(ctx: Context, entries: readonly Scored[]): Promise<Map<string, Run>> {
+  const ids = entries.flatMap(({ row }) => checkpointPlace(row.model)?.run ?? []);
+  return new Map((await findRuns(ctx.db, ctx.project.id, ids)).map((run) => [run.id, run]));
+}
 
 export async function leaderboard(ctx: Context, query: BoardQuery): Promise<Leaderboard> {
   const { metric, template } = query;
-  const { dataset, split, rows } = splitRef(await findDataset(ctx, query.dataset, "dataset"), query.split, "split");
+  const named = await findDataset(ctx, query.dataset, "dataset");
+  const { dataset, split, rows } = splitRef(named, query.split, "split");
   const board = { dataset, split, template, limit: effectiveLimit(query.limit, rows) };
   const entries = scored(await newestOfBoard(ctx.db, ctx.project.id, boardKey(board), BOARD_MODELS), metric);
   const ids = entries.map(({ row }) => row.id);
+  const runs = await runsOf(ctx, entries);
   const lookup = lookupIn(await comparisonsAmong(ctx.db, metric, ids));
   const ranked = rankBoard(
     entries.map(({ row, mean }) => ({ id: row.id, mean })),
@@ -67,7 +79,8 @@ export async function leaderboard(ctx: Context, query: BoardQuery): Promise<Lead
     metric,
     data: entries.flatMap((scores, i) => {
       const place = ranked[i];
-      return place === undefined ? [] : [entry(scores, place)];
+      const selected = wasChosenOn(runs, scores.row.model, { dataset: named, split });
+      return place === undefined ? [] : [entry(scores, place, selected)];
     }),
     detectable_difference: boardDetectableDifference(ids, lookup),
     note: NOTE,

@@ -11,7 +11,7 @@ import type { ScoredResponse, ScoreOutput, ScorePayload } from "../wire/payloads
 import type { CreateScores, Score, ScoreList } from "../wire/scores.ts";
 import type { Context } from "./context.ts";
 import { resourceId, twinId } from "./identity.ts";
-import { assertSameTokenizer, resolveModel } from "./models.ts";
+import { assertSameTokenizer, pinned, resolveModel } from "./models.ts";
 import type { ResolvedModel } from "./models.ts";
 import { expectedTokens, settled, submit } from "./submit.ts";
 
@@ -22,16 +22,19 @@ export const LENGTH_NOTE =
 export interface Pair {
   teacher: ResolvedModel;
   student: ResolvedModel;
+  /** As the answer names them. */
+  names: { teacher: string; student: string };
 }
 
 /** Both models, able to read the same tokens. */
-export async function resolvePair(ctx: Context, names: { teacher: string; student: string }): Promise<Pair> {
+export async function resolvePair(ctx: Context, asked: Pair["names"]): Promise<Pair> {
   const [teacher, student] = await Promise.all([
-    resolveModel(ctx, names.teacher, "teacher"),
-    resolveModel(ctx, names.student, "student"),
+    resolveModel(ctx, asked.teacher, "teacher"),
+    resolveModel(ctx, asked.student, "student"),
   ]);
   assertSameTokenizer(teacher, student);
-  return { teacher, student };
+  const names = { teacher: pinned(asked.teacher, teacher), student: pinned(asked.student, student) };
+  return { teacher, student, names };
 }
 
 /** Refuses what certainly exceeds the context; the worker, which counts tokens, refuses the rest under the same code. */
@@ -66,7 +69,7 @@ const promptOf = (body: CreateScores): Prompt => {
 export async function createScores(ctx: Context, body: CreateScores, wait: number): Promise<JobState> {
   const prompt = promptOf(body);
   assertScorable(body.responses, body.template, "responses");
-  const { teacher, student } = await resolvePair(ctx, body);
+  const { teacher, student, names } = await resolvePair(ctx, body);
   assertFits(prompt, [teacher, student], body.prompt === undefined ? "messages" : "prompt");
   const payload: ScorePayload = {
     kind: "score",
@@ -77,7 +80,8 @@ export async function createScores(ctx: Context, body: CreateScores, wait: numbe
   };
   const id = await resourceId(ctx, "job", "POST /v1/scores");
   const cost = body.responses.length * expectedTokens(prompt) + expectedTokens(body.responses);
-  const job = await submit(ctx, { id, request: body, payload, models: [teacher.ref, student.ref], cost });
+  const request = { ...body, ...names };
+  const job = await submit(ctx, { id, asked: body, request, payload, models: [teacher.ref, student.ref], cost });
   return settled(ctx, job, wait);
 }
 

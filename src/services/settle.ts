@@ -1,4 +1,5 @@
-// What the pool decided, written to D1; what follows a settled job: grading, records, figures, comparisons.
+// What the pool decided, written to D1; what follows a settled job: grading, records, figures, comparisons; what follows
+// a checkpoint: its run's evaluation of it.
 // Every entry may come twice and in any order: applying it again changes nothing.
 import type { Env } from "../env.ts";
 import { grade } from "../evaluation/grade.ts";
@@ -26,6 +27,7 @@ import type { Row } from "../wire/datasets.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import { compareWithBoard, resamplesFor } from "./compare-board.ts";
 import { readSplit } from "./datasets.ts";
+import { evaluateCheckpoint, recordOutcome } from "./run-evaluations.ts";
 
 type Entry<K extends OutboxEntry["kind"]> = Extract<OutboxEntry, { kind: K }>;
 
@@ -81,18 +83,23 @@ async function withFigures(db: Database, evaluation: Evaluation): Promise<Evalua
   return { ...evaluation, metrics: summarize(grades, { resamples: resamplesFor(grades.length) }) };
 }
 
-async function settleEvaluation(db: Database, { project, rev, evaluation }: Entry<"evaluation">): Promise<void> {
+async function settleCheckpoint(env: Env, db: Database, entry: Entry<"checkpoint">): Promise<void> {
+  if (await isBuriedRun(db, entry.checkpoint.run)) return;
+  await applyCheckpoint(db, entry);
+  await evaluateCheckpoint(env, entry.project, entry.checkpoint);
+}
+
+async function settleEvaluation(env: Env, db: Database, entry: Entry<"evaluation">): Promise<void> {
+  const { project, rev, evaluation } = entry;
   if (await isBuriedEvaluation(db, evaluation.id)) return;
   const { id, model, dataset, split, template, limit } = evaluation;
   const board = boardKey({ dataset, split, template, limit });
   const completed = evaluation.status === "completed";
-  await putEvaluation(db, {
-    project,
-    rev,
-    board,
-    evaluation: completed ? await withFigures(db, evaluation) : evaluation,
-  });
-  if (completed) await compareWithBoard(db, { id, project, board, model });
+  const figured = completed ? await withFigures(db, evaluation) : evaluation;
+  await putEvaluation(db, { project, rev, board, evaluation: figured });
+  if (!completed) return;
+  await compareWithBoard(db, { id, project, board, model });
+  await recordOutcome(env, project, figured);
 }
 
 /** Applies one entry of the pool's outbox; throws to be called again later. */
@@ -109,7 +116,7 @@ export const settle: Settle<Env> = async (env, entry) => {
       if (!(await isBuriedRun(db, entry.step.run))) await applyStep(db, entry);
       break;
     case "checkpoint":
-      if (!(await isBuriedRun(db, entry.checkpoint.run))) await applyCheckpoint(db, entry);
+      await settleCheckpoint(env, db, entry);
       break;
     case "model":
       await applyModel(db, entry);
@@ -121,7 +128,7 @@ export const settle: Settle<Env> = async (env, entry) => {
       await settleItems(env, db, entry);
       break;
     case "evaluation":
-      await settleEvaluation(db, entry);
+      await settleEvaluation(env, db, entry);
       break;
     case "deleted":
       await (entry.resource === "run" ? buryRun(db, entry.id) : buryEvaluation(db, entry.id));

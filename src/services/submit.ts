@@ -13,7 +13,9 @@ type InlinePayload = NonNullable<SubmitJob["payload"]>;
 
 export interface Ask {
   id: string;
-  /** The validated body: its digest is what the id stands for, and the result is made of it. */
+  /** The validated body: its digest is what the id stands for. */
+  asked: unknown;
+  /** The same with its models' names pinned: the result is made of it. */
   request: unknown;
   payload: InlinePayload;
   models: readonly ModelRef[];
@@ -43,7 +45,7 @@ export async function submit(ctx: Context, ask: Ask): Promise<JobState> {
   const job: SubmitJob = {
     id: ask.id,
     project: ctx.project.id,
-    digest: await digest(ask.request),
+    digest: await digest(ask.asked),
     subject: null,
     request: ask.request,
     payload: inline ? ask.payload : null,

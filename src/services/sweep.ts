@@ -1,26 +1,33 @@
-// The hourly sweep: what has outlived its project's retention, and blobs that nothing names.
-import { ORPHAN_BLOB_MS, SQL_PARAMETERS } from "../config.ts";
+// The hourly sweep: what has outlived its project's retention, blobs that nothing names, what the teacher cache kept long
+// enough.
+import { ORPHAN_BLOB_MS, TEACHER_CACHE_DAYS } from "../config.ts";
 import type { Env } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { deleteBlobs } from "../store/blobs.ts";
-import { database } from "../store/database.ts";
+import { OWN_PROJECT, TEACHER_CACHE, deleteBlobs, emptyTeacherCaches } from "../store/blobs.ts";
+import { chunks, database } from "../store/database.ts";
 import { existingDatasets, listExpired, poolsOf } from "../store/retention.ts";
 import type { Expired } from "../store/retention.ts";
-import { poolOf } from "./context.ts";
-import type { Context } from "./context.ts";
+import { ownContext, poolOf } from "./context.ts";
 import { deleteDataset } from "./dataset-registry.ts";
 import { deleteRun } from "./distill.ts";
 import { deleteEvaluation } from "./evaluations.ts";
-import { newId } from "./identity.ts";
 
 /** Resources that one sweep deletes: the next one goes on. */
 const EXPIRED_AT_ONCE = 100;
 /** Pages of R2's listing that one sweep reads; where it stopped is remembered in R2 itself. */
 const PAGES = 20;
-const CURSOR_KEY = "sweep/cursor";
+const CURSOR_KEY = `${OWN_PROJECT}/cursor`;
+const DAY_MS = 24 * 60 * 60 * 1000;
+
+interface Place {
+  key: string;
+  project: string;
+  owner: string;
+}
 
 export async function sweep(env: Env, now: number): Promise<void> {
   for (const expired of await listExpired(database(env.DB), now, EXPIRED_AT_ONCE)) await remove(env, expired);
+  await emptyTeacherCaches(env.BLOBS, PAGES);
   await sweepBlobs(env, now);
 }
 
@@ -28,47 +35,43 @@ const REMOVE = { evaluation: deleteEvaluation, run: deleteRun, dataset: deleteDa
 
 /** What is still going, or in use, is left for the next hour. */
 async function remove(env: Env, { resource, id, project }: Expired): Promise<void> {
-  const ctx: Context = {
-    env,
-    db: database(env.DB),
-    pool: poolOf(env, project.pool),
-    project,
-    key: { id: "sweep", role: "admin" },
-    requestId: newId("req"),
-    idempotencyKey: null,
-  };
   try {
-    await REMOVE[resource](ctx, id);
+    await REMOVE[resource](ownContext(env, project, "sweep"), id);
   } catch (error) {
     if (!(error instanceof ApiError)) throw error;
   }
 }
 
 async function sweepBlobs(env: Env, now: number): Promise<void> {
-  const before = now - ORPHAN_BLOB_MS;
   let cursor = (await (await env.BLOBS.get(CURSOR_KEY))?.text()) ?? "";
   for (let pages = 0; pages < PAGES; pages++) {
-    const page = await env.BLOBS.list({ limit: SQL_PARAMETERS, ...(cursor === "" ? {} : { cursor }) });
-    const old = page.objects.filter(({ key, uploaded }) => key !== CURSOR_KEY && uploaded.getTime() < before);
-    const orphans = await unnamed(
-      env,
-      old.map(({ key }) => key),
-    );
-    await deleteBlobs(env.BLOBS, orphans);
+    const page = await env.BLOBS.list(cursor === "" ? {} : { cursor });
+    await deleteBlobs(env.BLOBS, await overdue(env, page.objects, now));
     cursor = page.truncated ? page.cursor : "";
     if (cursor === "") break;
   }
   await env.BLOBS.put(CURSOR_KEY, cursor);
 }
 
-/** Those of at most `SQL_PARAMETERS` keys that neither a data set nor a project's pool names. */
-async function unnamed(env: Env, keys: readonly string[]): Promise<string[]> {
-  if (keys.length === 0) return [];
-  const db = database(env.DB);
-  const places = keys.map((key) => {
+/** Keys of the objects that have had their time: what the teacher cache holds needs no name, all else goes without one. */
+async function overdue(env: Env, objects: readonly R2Object[], now: number): Promise<string[]> {
+  const gone: string[] = [];
+  const asked: Place[] = [];
+  for (const { key, uploaded } of objects) {
     const [project = "", owner = ""] = key.split("/");
-    return { key, project, owner };
-  });
+    const age = now - uploaded.getTime();
+    if (project === OWN_PROJECT) continue;
+    if (owner === TEACHER_CACHE) {
+      if (age > TEACHER_CACHE_DAYS * DAY_MS) gone.push(key);
+    } else if (age > ORPHAN_BLOB_MS) asked.push({ key, project, owner });
+  }
+  for (const some of chunks(asked, 1)) gone.push(...(await unnamed(env, some)));
+  return gone;
+}
+
+/** Those of at most `SQL_PARAMETERS` places that neither a data set nor a project's pool names. */
+async function unnamed(env: Env, places: readonly Place[]): Promise<string[]> {
+  const db = database(env.DB);
   const datasets = await existingDatasets(db, [...new Set(places.map(({ owner }) => owner))]);
   const pools = await poolsOf(db, [...new Set(places.map(({ project }) => project))]);
   const named = new Set<string>();

@@ -46,11 +46,19 @@ export const removeDataset = (db: Database, project: string, id: string) =>
 
 /** The first run or evaluation that uses the data set. */
 export async function datasetUser(db: Database, project: string, id: string, name: string): Promise<string | null> {
+  const names = sql`(${id}, ${name})`;
   const found = await Promise.all([
     db
       .select({ id: runs.id })
       .from(runs)
-      .where(and(eq(runs.project, project), or(eq(runs.dataset, id), eq(runs.dataset, name))))
+      .where(
+        and(
+          eq(runs.project, project),
+          sql`(${runs.dataset} in ${names}
+            or json_extract(${runs.body}, '$.lm_dataset') in ${names}
+            or json_extract(${runs.body}, '$.evaluation.dataset') in ${names})`,
+        ),
+      )
       .limit(1),
     db
       .select({ id: evaluations.id })

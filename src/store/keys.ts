@@ -19,6 +19,11 @@ export async function findKey(db: Database, id: string): Promise<{ key: KeyRow; 
   return row ?? null;
 }
 
+export async function findProject(db: Database, id: string): Promise<ProjectRow | null> {
+  const [row] = await db.select().from(projects).where(eq(projects.id, id)).limit(1);
+  return row ?? null;
+}
+
 const insertKeyOrRead = (db: Database, row: typeof keys.$inferInsert) =>
   db
     .insert(keys)

@@ -62,7 +62,9 @@ export async function modelUser(db: Database, project: string, id: string, name:
           eq(runs.project, project),
           sql`(json_extract(${runs.body}, '$.teacher') in ${names}
             or json_extract(${runs.body}, '$.student.model') in ${names}
-            or json_extract(${runs.body}, '$.student.prune.model') in ${names})`,
+            or json_extract(${runs.body}, '$.student.prune.model') in ${names}
+            or json_extract(${runs.body}, '$.student.init.tokenizer') in ${names}
+            or json_extract(${runs.body}, '$.objective.reward.implicit') in ${names})`,
         ),
       )
       .limit(1),

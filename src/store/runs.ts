@@ -16,6 +16,17 @@ export async function listRuns(db: Database, project: string, older: SQL | undef
   return rows.map((row) => row.body);
 }
 
+/** Those of the runs that are there. */
+export async function findRuns(db: Database, project: string, ids: readonly string[]): Promise<Run[]> {
+  // One parameter, however many they are: D1 binds 100 at the most.
+  const named = sql`(select value from json_each(${JSON.stringify(ids)}))`;
+  const rows = await db
+    .select({ body: runs.body })
+    .from(runs)
+    .where(and(eq(runs.project, project), sql`${runs.id} in ${named}`));
+  return rows.map((row) => row.body);
+}
+
 export const olderRun = (db: Database, project: string, after: string | undefined) =>
   olderThan(db, runs, project, after);
 
@@ -73,6 +84,8 @@ export async function runUser(db: Database, project: string, run: string): Promi
             json(runs.body, "$.teacher"),
             json(runs.body, "$.student.model"),
             json(runs.body, "$.student.prune.model"),
+            json(runs.body, "$.student.init.tokenizer"),
+            json(runs.body, "$.objective.reward.implicit"),
           ),
         ),
       )

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, it } from "vitest";
 import { cutBatches } from "../../src/services/evaluate.ts";
 import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../../src/wire/evaluations.ts";
-import type { Lease } from "../../src/wire/pool.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
+import { generate } from "./training.ts";
 
 const N = 40;
 let project: TestProject;
@@ -133,30 +133,17 @@ describe("cutting batches", () => {
   });
 });
 
-/** Answers every item of a span of batches: `answer 3` for test-3. */
-async function generate(worker: FakeWorker, lease: Lease): Promise<void> {
-  const { job, fence, lineage, payload } = lease;
-  if (payload?.kind !== "generate") throw new Error("not a generate lease");
-  for (const { batch, items } of payload.batches) {
-    const answers = items.map(({ item, seed }) => {
-      const response = item.endsWith("0") ? "wrong" : item.replace("test-", "answer ");
-      return { item, seed, response, finish_reason: "stop" as const, num_tokens: 2 };
-    });
-    await worker.ask({ type: "items", job, fence, batch, items: answers });
-  }
-  const output = { kind: "generate" as const, batches: payload.batches.length };
-  await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
-}
+const answer = (item: string) => (item.endsWith("0") ? "wrong" : item.replace("test-", "answer "));
 
 describe("a model", () => {
   it("generates, is graded, and stands on the board", async () => {
     const worker = await FakeWorker.connect(project.pool);
     const body = { model: "student", dataset: "short" };
     const pending = post(body, { prefer: "wait=10" });
-    await generate(worker, await worker.lease());
-    const answer = await pending;
-    expect(answer.status).toBe(200);
-    const evaluation = Evaluation.parse(answer.body);
+    await generate(worker, await worker.lease(), answer);
+    const done = await pending;
+    expect(done.status).toBe(200);
+    const evaluation = Evaluation.parse(done.body);
     expect(evaluation).toMatchObject({ status: "completed", model_name: "student", n: N, done: N, template: "chat" });
     expect(evaluation.metrics?.exact_match?.mean).toBe(90);
     expect(Evaluation.parse((await post(body)).body).id).toBe(evaluation.id);

@@ -1,13 +1,10 @@
-import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { sha256 } from "../../src/services/identity.ts";
-import type { Lease } from "../../src/wire/pool.ts";
 import { Job } from "../../src/wire/jobs.ts";
 import { Checkpoint, CheckpointList, Run, RunEvent, RunList, StepList } from "../../src/wire/runs.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
-import { metrics, stepHash, stepPrev } from "../pool/fixtures.ts";
 import { TestProject, hash, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
+import { train } from "./training.ts";
 
 let project: TestProject;
 const body = {
@@ -35,7 +32,7 @@ describe("creating a run", () => {
     const run = Run.parse(answer.body);
     // floor(i * 29 / 2 + 0.5): 0, 15, 29.
     expect(run).toMatchObject({ status: "ready", head: 0, teacher: "teacher", student_layers: [0, 15, 29], seed: 40 });
-    expect(run.objective).toMatchObject({ type: "dpkd", beta: 0.1, kd_ratio: 0.5 });
+    expect(run.objective).toMatchObject({ type: "dpkd", beta: null, kd_ratio: 0.5, granularity: "token" });
     expect(Run.parse((await ask(project, "GET", `/v1/runs/${run.id}`)).body)).toEqual(run);
   });
 
@@ -122,41 +119,6 @@ describe("asking for steps", () => {
   });
 });
 
-/** The lease's steps, then a checkpoint of two parts where one is asked for, then the end; the last step taken. */
-async function train(worker: FakeWorker, lease: Lease): Promise<number> {
-  const { job, fence, payload } = lease;
-  const lineage = lease.lineage ?? 0;
-  if (payload?.kind !== "train") throw new Error("not a train lease");
-  const { run, from, to } = payload;
-  const frame = { job, run, fence, lineage };
-  if (payload.rows === null) {
-    const report = { kept: 20, skipped: 0, skipped_examples: [], digest: hash("rows") };
-    await worker.ask({ type: "rows", ...frame, rows: report });
-  }
-  for (let n = from; n <= to; n++) {
-    await worker.ask({ type: "step", ...frame, n, prev: stepPrev(n), hash: stepHash(n), metrics: metrics() });
-  }
-  for (const step of payload.checkpoint_at) {
-    await worker.ask({ type: "checkpoint", ...frame, state: await checkpoint(lease, run, step) });
-  }
-  const output = { kind: "train" as const, head: to, state_sha256: to === 4 ? hash("state") : null };
-  await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
-  return to;
-}
-
-async function checkpoint({ project: owner, fence }: Lease, run: string, step: number) {
-  const parts = await Promise.all(
-    ["first ", "second"].map(async (text) => {
-      const digest = await sha256(text);
-      const key = `${owner}/${run}/${fence}/${digest}`;
-      await env.BLOBS.put(key, text);
-      return { key, bytes: text.length, sha256: digest };
-    }),
-  );
-  const file = { name: "model.safetensors", bytes: 12, sha256: await sha256("first second"), parts };
-  return { step, sha256: hash("weights of the student"), parameters: 1000, files: [file] };
-}
-
 const events = (text: unknown) =>
   String(text)
     .split("\n\n")
@@ -229,7 +191,7 @@ describe("a run, trained by a worker", () => {
     const path = `/v1/runs/${id}/checkpoints`;
     const kept = Checkpoint.parse((await ask(project, "GET", `${path}/4`)).body);
     checkpointId = kept.id;
-    expect(kept).toMatchObject({ id: `${id}@4`, step: 4, sha256: hash("weights of the student") });
+    expect(kept).toMatchObject({ id: `${id}@4`, step: 4, sha256: hash("weights at 4") });
     const [file] = kept.files;
     const download = await ask(project, "GET", file!.href);
     expect(download.body).toBe("first second");

@@ -6,7 +6,7 @@ import { newId, sha256 } from "../../src/services/identity.ts";
 import { blobKey, putBlob } from "../../src/store/blobs.ts";
 import { database } from "../../src/store/database.ts";
 import { datasets, keys, models, projects } from "../../src/store/schema.ts";
-import type { Row } from "../../src/wire/datasets.ts";
+import type { DatasetFormat, Row } from "../../src/wire/datasets.ts";
 import type { Role } from "../../src/wire/jobs.ts";
 import type { ModelFacts } from "../../src/wire/models.ts";
 
@@ -94,7 +94,7 @@ export class TestProject {
     return id;
   }
 
-  async dataset(name: string, rows: readonly Row[]): Promise<string> {
+  async dataset(name: string, rows: readonly Row[], format: DatasetFormat = "prompt_completion"): Promise<string> {
     const id = newId("ds");
     const names = [...new Set(rows.map((row) => row.split))];
     const splits = await Promise.all(names.map((split) => this.#split(id, split, rows)));
@@ -105,7 +105,7 @@ export class TestProject {
       created_at: new Date().toISOString(),
       name,
       rows: rows.length,
-      format: "prompt_completion" as const,
+      format,
       sha256: hash(name),
       splits: counts,
       skipped: [],

@@ -12,6 +12,7 @@ import type { Evaluation } from "../../src/wire/evaluations.ts";
 import { Generation } from "../../src/wire/generation.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
 import type { Run } from "../../src/wire/runs.ts";
+import { metrics } from "../pool/fixtures.ts";
 import { TestProject, facts, hash, rows } from "./project.ts";
 
 const N = 40;
@@ -191,14 +192,6 @@ describe("what follows the pool", () => {
   });
 
   it("forgets a deleted run with its steps, for good", async () => {
-    const metrics = { loss: 1, grad_norm: 1, learning_rate: 1, tokens: 1, tokens_per_second: 1, seconds: 1 };
-    const unknown = { "loss/lm": null, "loss/distill": null, "margin/token_mean": null, argmax_agreement: null };
-    const rewards = {
-      "rewards/chosen": null,
-      "rewards/rejected": null,
-      "rewards/margins": null,
-      "rewards/accuracies": null,
-    };
     const step: OutboxEntry = {
       kind: "step",
       project: project.id,
@@ -211,7 +204,7 @@ describe("what follows the pool", () => {
         lineage: 0,
         hash: hash("1"),
         superseded: false,
-        metrics: { ...metrics, ...unknown, ...rewards },
+        metrics: metrics(),
         committed_at: "2026-01-01T00:00:00.000Z",
       },
     };

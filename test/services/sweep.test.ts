@@ -1,10 +1,11 @@
 import { createExecutionContext, createScheduledController, waitOnExecutionContext } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { beforeAll, describe, expect, it } from "vitest";
-import { ORPHAN_BLOB_MS } from "../../src/config.ts";
+import { ORPHAN_BLOB_MS, TEACHER_CACHE_DAYS } from "../../src/config.ts";
 import worker from "../../src/index.ts";
 import { sha256 } from "../../src/services/identity.ts";
 import { sweep } from "../../src/services/sweep.ts";
+import { discardTeacherCache, emptyTeacherCaches } from "../../src/store/blobs.ts";
 import { OPERATOR, call, jsonl, newKey, newProject, upload } from "../routes/harness.ts";
 import type { TestProject } from "../routes/harness.ts";
 
@@ -43,6 +44,44 @@ describe("blobs that nothing names", () => {
     for (let i = 0; i < 230; i++) await env.BLOBS.put(`${project.id}/${owner}/1/${await sha256(String(i))}`, "x");
     await sweep(env, Date.now() + 2 * ORPHAN_BLOB_MS);
     expect(await keysOf(`${project.id}/${owner}/`)).toEqual([]);
+  });
+});
+
+describe("the teacher cache", () => {
+  const entry = (name: string) => `${project.id}/teacher_cache/${name.padStart(64, "0")}`;
+
+  it("keeps its entries for 30 days, though nothing names them", async () => {
+    await env.BLOBS.put(entry("1"), "states");
+    await sweep(env, Date.now() + TEACHER_CACHE_DAYS * DAY_MS - 60_000);
+    expect(await env.BLOBS.head(entry("1"))).not.toBeNull();
+    await sweep(env, Date.now() + TEACHER_CACHE_DAYS * DAY_MS + 60_000);
+    expect(await env.BLOBS.head(entry("1"))).toBeNull();
+  });
+
+  it("is emptied by the sweep after a data set was deleted: of that project, once", async () => {
+    const other = await newProject();
+    const foreign = `${other.id}/teacher_cache/${"0".repeat(64)}`;
+    await upload(key, "name=leaving", jsonl(pair));
+    for (const name of [entry("1"), entry("2"), foreign]) await env.BLOBS.put(name, "states");
+    await sweep(env, Date.now());
+    expect(await keysOf(`${project.id}/teacher_cache/`)).toHaveLength(2);
+    expect((await call(key, "DELETE", "/v1/datasets/leaving")).status).toBe(200);
+    await sweep(env, Date.now());
+    expect(await keysOf(`${project.id}/teacher_cache/`)).toEqual([]);
+    expect(await env.BLOBS.head(foreign)).not.toBeNull();
+    await env.BLOBS.put(entry("3"), "states");
+    await sweep(env, Date.now());
+    expect(await env.BLOBS.head(entry("3"))).not.toBeNull();
+  });
+
+  it("is emptied over several sweeps where it is large", async () => {
+    for (let i = 0; i < 5; i++) await env.BLOBS.put(entry(`a${i}`), "x");
+    await discardTeacherCache(env.BLOBS, project.id);
+    await emptyTeacherCaches(env.BLOBS, 0);
+    expect((await keysOf(`${project.id}/teacher_cache/`)).length).toBeGreaterThan(4);
+    await emptyTeacherCaches(env.BLOBS, 20);
+    expect(await keysOf(`${project.id}/teacher_cache/`)).toEqual([]);
+    expect(await keysOf("sweep/teacher_cache/")).toEqual([]);
   });
 });
 
