@@ -8,10 +8,17 @@ import { toJsonSchema } from "../src/wire/schema.ts";
 import { Row } from "../src/wire/datasets.ts";
 import { FromWorker, ToWorker } from "../src/wire/pool.ts";
 import { BlobStored } from "../src/wire/blobs.ts";
+import { SampledRows } from "../src/wire/runs.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const Wire = z
-  .strictObject({ from_worker: FromWorker, to_worker: ToWorker, row: Row, blob_stored: BlobStored })
+  .strictObject({
+    from_worker: FromWorker,
+    to_worker: ToWorker,
+    row: Row,
+    blob_stored: BlobStored,
+    sampled_rows: SampledRows,
+  })
   .meta({ id: "Wire" });
 
 const folder = mkdtempSync(join(tmpdir(), "understudy-wire-"));

@@ -10,12 +10,16 @@ from urllib.parse import parse_qs, urlsplit
 
 from understudy_worker.wire import BlobRef, BlobStored
 
+CACHE = "/v1/teacher-cache/"
+
 
 class BlobServer:
     """`failures` are HTTP statuses to answer before behaving; `corrupt` flips a byte of what is read."""
 
     def __init__(self) -> None:
         self.blobs: dict[str, bytes] = {}
+        # The teacher cache by key: create-only.
+        self.cached: dict[str, bytes] = {}
         self.failures: list[int] = []
         self.corrupt = False
         self.reads = 0
@@ -45,11 +49,20 @@ class BlobServer:
         self.blobs[key] = data
         return BlobRef(key=key, bytes=len(data), sha256=digest)
 
+    def content(self, key: str) -> bytes:
+        return self.blobs[key]
+
     def _put(self, request: BaseHTTPRequestHandler) -> None:
         data = request.rfile.read(int(request.headers["Content-Length"]))
         if self._fail(request):
             return
         url = urlsplit(request.path)
+        if url.path.startswith(CACHE):
+            good = hashlib.sha256(data).hexdigest() == request.headers["x-content-sha256"]
+            if good:
+                self.cached.setdefault(url.path.removeprefix(CACHE), data)
+            _answer(request, 200 if good else 400, b"")
+            return
         owner, digest = url.path.split("/")[-2:]
         if hashlib.sha256(data).hexdigest() != digest:
             _answer(request, 400, b"{}")
@@ -64,7 +77,11 @@ class BlobServer:
         self.reads += 1
         if self._fail(request):
             return
-        data = self.blobs.get(request.path.removeprefix("/v1/blobs/"))
+        path = urlsplit(request.path).path
+        if path.startswith(CACHE):
+            data = self.cached.get(path.removeprefix(CACHE))
+        else:
+            data = self.blobs.get(path.removeprefix("/v1/blobs/"))
         if data is None:
             _answer(request, 404, b"{}")
             return

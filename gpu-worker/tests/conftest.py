@@ -10,11 +10,15 @@ import tiny
 from blob_server import BlobServer
 from fake_pool import FakePool
 from journal import Journal
+from understudy_worker.teacher_cache import TeacherCache
 
 from understudy_worker.address import Address
 from understudy_worker.backend import Backend, configure
 from understudy_worker.blobs import Blobs
+from understudy_worker.distill import Trainer
+from understudy_worker.engine import Engine
 from understudy_worker.models import LoadedModel, Models
+from understudy_worker.ranks import Ranks
 from understudy_worker.sources import Sources
 from understudy_worker.wire import ModelRef
 
@@ -51,6 +55,10 @@ class Room:
     blobs: Blobs
     models: Models
     cache: Path
+
+    def trainer(self) -> Trainer:
+        cache = TeacherCache(self.cache / "teacher", most_bytes=2**30)
+        return Trainer(Engine(models=self.models, blobs=self.blobs, cache=cache, fingerprint="f" * 64, ranks=Ranks()))
 
 
 @pytest.fixture

@@ -23,6 +23,8 @@ from understudy_worker.wire import (
     Result,
     ResumeStateDone,
     Rows,
+    Samples,
+    SamplesRef,
     StepDone,
 )
 
@@ -38,6 +40,7 @@ class Journal:
     checkpoints: list[CheckpointDone] = field(default_factory=list)
     resumes: list[ResumeStateDone] = field(default_factory=list)
     rows: Rows | None = None
+    samples: dict[tuple[str, int], SamplesRef] = field(default_factory=dict)
     final: dict[str, Result | Fail | Refuse] = field(default_factory=dict)
     changed: threading.Condition = field(default_factory=threading.Condition)
     # Answers to give instead of deciding: one is taken for each frame of that type.
@@ -71,6 +74,8 @@ class Journal:
                 return self._step(frame)
             case Rows():
                 self.rows = frame
+            case Samples():
+                return self._samples(frame)
             case CheckpointDone():
                 self.checkpoints.append(frame)
             case ResumeStateDone():
@@ -79,6 +84,14 @@ class Journal:
                 if frame.job in self.final:
                     return "duplicate", None
                 self.final[frame.job] = frame
+        return "ok", None
+
+    def _samples(self, frame: Samples) -> tuple[AckStatus, int | None]:
+        ref = frame.samples
+        known = self.samples.setdefault((ref.source, ref.n), ref)
+        if known != ref:
+            return "gap", len(self.steps)
+        assert ref.n == len(self.steps) + 1, "samples come before the step that reads them"
         return "ok", None
 
     def _step(self, frame: StepDone) -> tuple[AckStatus, int | None]:

@@ -40,6 +40,10 @@ def spec(split: SplitRef, **changes: Any) -> dict[str, Any]:
         "teacher": _ref("teacher"),
         "student": _ref("student"),
         "data": json.loads(split.model_dump_json()),
+        "responses": "data",
+        "teacher_sampling": {"max_new_tokens": 8},
+        "plain_text": None,
+        "reward_model": None,
         "template": "chat",
         "max_prompt_length": 128,
         "max_length": 160,
@@ -47,6 +51,9 @@ def spec(split: SplitRef, **changes: Any) -> dict[str, Any]:
         "optimizer": {"learning_rate": 0.01, "total_steps": 12, "warmup_steps": 2},
         "batch_size": 4,
         "dtype": "float32",
+        "lora": None,
+        "gradient_checkpointing": False,
+        "metrics_every": 5,
         "seed": 40,
         "checkpoint_every": None,
     }
@@ -66,6 +73,7 @@ def payload(spec: dict[str, Any], **changes: Any) -> TrainPayload:
         "resume": None,
         "hashes": [],
         "checkpoint_at": [],
+        "samples": [],
     }
     return TrainPayload.model_validate_json(json.dumps({**result, **changes}))
 
@@ -84,6 +92,7 @@ def continuing(spec: dict[str, Any], journal: Journal, *, to: int, **changes: An
             "rows": json.loads(journal.rows.rows.model_dump_json()) if journal.rows else None,
             "resume": json.loads(resume.model_dump_json()) if resume else None,
             "hashes": journal.hashes(first, head),
+            "samples": [json.loads(ref.model_dump_json()) for ref in journal.samples.values()],
             **changes,
         },
     )

@@ -3,21 +3,18 @@
 from __future__ import annotations
 
 import json
-import random
 from typing import Any
 
 import pytest
 import runs
-import torch
 from blob_server import BlobServer
-from conftest import Room, ref
 from journal import Journal, local_job
 
-from understudy_worker.data import batch_indices, epoch_order, micro_batches, pack, read_rows, tokenise
+from understudy_worker.data import batch_indices, epoch_order, read_rows, tokenise
 from understudy_worker.errors import WorkerError
 from understudy_worker.models import LoadedModel
-from understudy_worker.optimizer import adamw, learning_rate
-from understudy_worker.step import RunState, accumulate
+from understudy_worker.optimizer import learning_rate, make_optimizer
+from understudy_worker.student import Student
 from understudy_worker.wire import Optimizer, RunSpec
 
 ROWS = tuple(f"row-{index}" for index in range(10))
@@ -57,9 +54,7 @@ def test_kept_and_skipped(blob_server: BlobServer, student: LoadedModel, journal
     ]
     spec = run_spec(blob_server, data)
     rows = read_rows("\n".join(json.dumps(row) for row in data).encode())
-    examples = tokenise(
-        rows, student, spec=spec, job=local_job(journal, runs.payload(json.loads(spec.model_dump_json())))
-    )
+    examples = tokenise(rows, student, spec=spec, tick=lambda: None)
     assert [example.row for example in examples.kept] == ["row-0", "row-1", "row-2", "cut"]
     assert (examples.report.kept, examples.report.skipped) == (4, 2)
     assert [(entry.row, entry.reason.split(",")[0]) for entry in examples.report.skipped_examples] == [
@@ -77,48 +72,9 @@ def test_no_rows_left_is_an_error_with_the_reason(
 ) -> None:
     data = [{**runs.rows(1)[0], "response": ""}]
     spec = run_spec(blob_server, data)
-    job = local_job(journal, runs.payload(json.loads(spec.model_dump_json())))
     with pytest.raises(WorkerError, match="the response is empty") as error:
-        tokenise(read_rows(json.dumps(data[0]).encode()), student, spec=spec, job=job)
+        tokenise(read_rows(json.dumps(data[0]).encode()), student, spec=spec, tick=lambda: None)
     assert error.value.code == "no_rows"
-
-
-def test_packing_covers_each_index_once_within_the_budget() -> None:
-    lengths = [random.Random(3).randint(1, 50) for _ in range(100)]
-    batches = list(pack(lengths, budget=120))
-    assert sorted(index for batch in batches for index in batch) == list(range(100))
-    assert all(max(lengths[index] for index in batch) * len(batch) <= 120 for batch in batches)
-    assert list(pack([500], budget=120)) == [[0]]
-
-
-@pytest.mark.parametrize("objective", [runs.DPKD, runs.SFT])
-def test_accumulation_changes_nothing(
-    blob_server: BlobServer, room: Room, journal: Journal, objective: dict[str, Any]
-) -> None:
-    data = runs.rows(12)
-    spec = run_spec(blob_server, data, objective=objective)
-    student = room.models.load(ref("student"), tick=lambda: None)
-    job = local_job(journal, runs.payload(json.loads(spec.model_dump_json())))
-    examples = tokenise(read_rows("\n".join(map(json.dumps, data)).encode()), student, spec=spec, job=job)
-    state = RunState(
-        run="run_1", lineage=0, spec=spec, student=student, teacher=room.models.get(ref("teacher"), tick=lambda: None),
-        optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash="",
-        resume_at=0.0, upload_s=0.0,
-    )  # fmt: skip
-    batch = list(examples.kept[:8])
-    count = sum(len(example.tokens.response) for example in batch)
-
-    def gradients(tokens: int | None, chunk: int) -> tuple[dict[str, float], list[torch.Tensor]]:
-        sums = accumulate(state, micro_batches(batch, tokens=tokens), n=1, count=count, head_chunk=chunk)
-        return sums, [parameter.grad.clone() for parameter in student.model.parameters()]
-
-    whole, whole_grads = gradients(None, 4096)
-    assert len(micro_batches(batch, tokens=100)) > 2
-    parts, part_grads = gradients(100, 5)
-    assert parts["loss"] == pytest.approx(whole["loss"], rel=1e-6)
-    largest = max(float(grad.abs().max()) for grad in whole_grads)
-    for one, other in zip(whole_grads, part_grads, strict=True):
-        assert float((one - other).abs().max()) <= 1e-5 * largest
 
 
 @pytest.mark.parametrize(
@@ -137,6 +93,6 @@ def test_learning_rate(schedule: Any, warmup: int, expected: list[float]) -> Non
 
 
 def test_only_matrices_decay(student: LoadedModel) -> None:
-    groups = adamw(student.model, Optimizer(weight_decay=0.3)).param_groups
+    groups = make_optimizer(Student(student, "float32", None), Optimizer(weight_decay=0.3)).param_groups
     assert [(group["weight_decay"], {p.dim() for p in group["params"]}) for group in groups] == [(0.3, {2}), (0.0, {1})]
     assert sum(len(group["params"]) for group in groups) == len(list(student.model.parameters()))

@@ -25,7 +25,7 @@ from understudy_worker.wire import ModelRef, TrainOutput, TrainPayload
 def train(
     room: Room, journal: Journal, payload: TrainPayload, *, trainer: Trainer | None = None, **lease: Any
 ) -> TrainOutput:
-    trainer = trainer or Trainer(models=room.models, blobs=room.blobs)
+    trainer = trainer or room.trainer()
     return trainer.run(payload, local_job(journal, payload, lineage=0, **lease))
 
 
@@ -57,7 +57,7 @@ def test_a_killed_run_ends_in_the_same_bits(
     monkeypatch.setattr(checkpoints, "UPLOAD_SHARE", 0.0)
     killed = Journal()
     first_room = new_room()
-    trainer = Trainer(models=first_room.models, blobs=first_room.blobs)
+    trainer = first_room.trainer()
     train(first_room, killed, runs.payload(spec, to=4), trainer=trainer)
     train(first_room, killed, runs.continuing(spec, killed, to=7), trainer=trainer, job="job_2")
     killed.resumes = [frame for frame in killed.resumes if frame.state.step <= 4][-1:]
@@ -71,7 +71,7 @@ def test_a_killed_run_ends_in_the_same_bits(
 
 
 def test_a_run_in_memory_goes_on_without_loading(room: Room, journal: Journal, spec: dict[str, Any]) -> None:
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     train(room, journal, runs.payload(spec, to=3), trainer=trainer)
     held = trainer.runs.held()
     assert [(run.run, run.lineage, run.head, run.hash) for run in held] == [("run_1", 0, 3, journal.steps[3].hash)]
@@ -84,7 +84,7 @@ def test_memory_ahead_of_the_journal_is_not_trusted(room: Room, new_room: Any, s
     straight = Journal()
     train(new_room(), straight, runs.payload(spec, to=6))
     journal = Journal()
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     train(room, journal, runs.payload(spec, to=5), trainer=trainer)
     del journal.steps[5], journal.steps[4]  # never arrived
     train(room, journal, runs.continuing(spec, journal, to=6), trainer=trainer, job="job_2")
@@ -92,7 +92,7 @@ def test_memory_ahead_of_the_journal_is_not_trusted(room: Room, new_room: Any, s
 
 
 def test_memory_with_another_hash_is_not_trusted(room: Room, journal: Journal, spec: dict[str, Any]) -> None:
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     train(room, journal, runs.payload(spec, to=3), trainer=trainer)
     other = trainer.runs._states[("run_1", 0)]
     other.head_hash = "0" * 64
@@ -121,7 +121,7 @@ def test_a_wrong_replay_is_reported_and_ends(room: Room, journal: Journal, spec:
 @pytest.mark.parametrize("status", ["stale_fence", "cancelled", "diverged"])
 def test_a_lost_lease_stops_the_span(room: Room, journal: Journal, spec: dict[str, Any], status: Any) -> None:
     journal.scripted["step"] = [("ok", None), (status, None)]
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     with pytest.raises(Abandoned):
         train(room, journal, runs.payload(spec), trainer=trainer)
     assert len(journal.of("step")) == 2
@@ -140,7 +140,7 @@ def test_the_rows_are_reported_once_and_checked_after(room: Room, journal: Journ
 def test_a_checkpoint_is_a_model(
     room: Room, new_room: Any, journal: Journal, spec: dict[str, Any], blob_server: BlobServer
 ) -> None:
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     train(room, journal, runs.payload(spec, to=3, checkpoint_at=[2, 3]), trainer=trainer)
     assert [frame.state.step for frame in journal.checkpoints] == [2, 3]
     stored = journal.checkpoints[1].state
@@ -166,7 +166,7 @@ def test_a_checkpoint_is_a_model(
         torch.equal(ours, theirs)
         for ours, theirs in zip(loaded.model.parameters(), trained.model.parameters(), strict=True)
     )
-    assert loaded.tokenizer_digest == trained.tokenizer_digest
+    assert loaded.tokenizer_digest == trained.loaded.tokenizer_digest
     reads = blob_server.reads
     room.models.get(as_model, tick=lambda: None)
     assert blob_server.reads == reads, "the worker that wrote a checkpoint has its files already"
@@ -205,15 +205,15 @@ def test_micro_batches_and_chunks_change_the_chain_but_not_the_result(new_room: 
 def test_out_of_memory_is_told_and_the_smaller_plan_goes_on(
     room: Room, journal: Journal, spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    real = step_module._micro_batch
+    real = step_module._Step._micro_batch
 
-    def small_memory(state: Any, micro: Any, **shape: Any) -> Any:
-        if state.head == 2 and len(micro) > 2:
+    def small_memory(step: Any, parts: Any, weights: Any) -> Any:
+        if step._n == 3 and len(parts) > 2:
             raise torch.OutOfMemoryError("CUDA out of memory")
-        return real(state, micro, **shape)
+        return real(step, parts, weights)
 
-    monkeypatch.setattr(step_module, "_micro_batch", small_memory)
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    monkeypatch.setattr(step_module._Step, "_micro_batch", small_memory)
+    trainer = room.trainer()
     output = train(room, journal, runs.payload(spec), trainer=trainer)
     assert output.head == 2 and output.state_sha256 is None
     (oom,) = journal.of("oom")
@@ -230,7 +230,7 @@ def test_a_nonfinite_loss_names_its_rows(
     room: Room, journal: Journal, spec: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     broken = {**spec, "objective": runs.SFT, "optimizer": {**spec["optimizer"], "learning_rate": 1.0, "grad_clip": 1e6}}
-    trainer = Trainer(models=room.models, blobs=room.blobs)
+    trainer = room.trainer()
     train(room, journal, runs.payload(broken, to=1), trainer=trainer)
     with torch.no_grad():
         next(trainer.runs._states[("run_1", 0)].student.model.parameters()).fill_(float("nan"))

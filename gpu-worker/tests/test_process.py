@@ -19,8 +19,6 @@ from fake_pool import FakePool
 from front import Front
 from journal import Journal, lease, local_job
 
-from understudy_worker.distill import Trainer
-
 ROOT = Path(__file__).parents[1]
 Start = Callable[..., "subprocess.Popen[str]"]
 
@@ -57,9 +55,7 @@ def test_kill_and_replay_to_the_same_bits(
     spec = runs.spec(runs.split_ref(blob_server, runs.rows(10)), optimizer={"learning_rate": 0.01, "total_steps": 300})
     straight = Journal()
     room: Room = new_room()
-    undisturbed = Trainer(models=room.models, blobs=room.blobs).run(
-        (payload := runs.payload(spec, to=300)), local_job(straight, payload, lineage=0)
-    )
+    undisturbed = room.trainer().run((payload := runs.payload(spec, to=300)), local_job(straight, payload, lineage=0))
 
     first = start()
     pool.wait(lambda: pool.hellos, seconds=60)

@@ -50,6 +50,12 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--cache-dir", type=Path, default=Path.home() / ".cache" / "understudy", help="converted and downloaded models"
     )
+    result.add_argument(
+        "--teacher-cache-gb",
+        type=_gigabytes,
+        default=20,
+        help="disk for what teachers have computed, in GB (default 20); the least used goes first",
+    )
     return result
 
 
@@ -63,6 +69,12 @@ def _address(text: str) -> Address:
 def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"expected a number from 1 to 64, not {text!r}")
+    return int(text)
+
+
+def _gigabytes(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
+        raise argparse.ArgumentTypeError(f"expected a number of GB from 1 to 100000, not {text!r}")
     return int(text)
 
 
@@ -100,17 +112,29 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
     from understudy_worker.backend import configure, fingerprint
     from understudy_worker.blobs import Blobs
     from understudy_worker.connection import Connection, KeyRefused
+    from understudy_worker.distill import Trainer
+    from understudy_worker.engine import Engine
     from understudy_worker.identity import Identity
     from understudy_worker.models import Models
+    from understudy_worker.ranks import Ranks
     from understudy_worker.runner import Runner
     from understudy_worker.sources import Sources
+    from understudy_worker.teacher_cache import TeacherCache
     from understudy_worker.wire import Capabilities
 
     backend = configure(arguments.threads)
     declared = dict(arguments.models)
     blobs = Blobs(arguments.url, key=key)
     models = Models(Sources(declared=declared, cache_dir=arguments.cache_dir, blobs=blobs), backend=backend)
-    runner = Runner(backend=backend, models=models, blobs=blobs, slots=arguments.slots)
+    ranks = Ranks.join(backend.device)
+    own = fingerprint(backend, world=ranks.world)
+    cache = TeacherCache(arguments.cache_dir / "teacher", most_bytes=arguments.teacher_cache_gb * 10**9)
+    engine = Engine(models=models, blobs=blobs, cache=cache, fingerprint=own.digest, ranks=ranks)
+    if ranks.rank > 0:
+        engine.serve()
+        return 0
+    trainer = Trainer(engine)
+    runner = Runner(backend=backend, models=models, blobs=blobs, trainer=trainer, slots=arguments.slots)
     identity = Identity(
         worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",
         boot=secrets.token_hex(16),
@@ -119,11 +143,11 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
             models=sorted(declared),
             device=str(backend.device),
         ),
-        fingerprint=fingerprint(backend),
+        fingerprint=own,
         slots=arguments.slots,
     )
     connection = Connection(
-        arguments.url, key=key, identity=identity, accept=runner.accept, held_runs=runner.trainer.runs.held
+        arguments.url, key=key, identity=identity, accept=runner.accept, held_runs=trainer.runs.held
     )
     log.info("worker %s on %s with %d thread(s)", identity.worker, backend.device, backend.threads)
     try:
@@ -132,6 +156,7 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
         log.error("%s: set %s to a valid key of the role worker", error, KEY_VARIABLE)
         return EXIT_KEY
     finally:
+        ranks.leave()
         blobs.close()
     return 0
 

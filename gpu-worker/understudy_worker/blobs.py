@@ -61,6 +61,21 @@ class Blobs:
             )
         return data
 
+    def get_cached(self, key: str, *, owner: str, fence: int) -> bytes | None:
+        """The bytes that a worker of the project stored under a key of the teacher cache, unverified."""
+        response = self._send("GET", f"/v1/teacher-cache/{key}", params={"owner": owner, "fence": fence}, absent=404)
+        return None if response.status_code == 404 else response.content
+
+    def put_cached(self, key: str, data: bytes, *, owner: str, fence: int) -> None:
+        """Store under a key of the teacher cache; what is there already stays."""
+        self._send(
+            "PUT",
+            f"/v1/teacher-cache/{key}",
+            params={"owner": owner, "fence": fence},
+            content=data,
+            headers={"x-content-sha256": hashlib.sha256(data).hexdigest()},
+        )
+
     def put_file(self, path: Path, *, owner: str, fence: int, on_part: OnPart) -> FileRef:
         """Store a file of any size in parts of 32 MiB, in order."""
         whole = hashlib.sha256()
@@ -86,16 +101,24 @@ class Blobs:
             )
 
     def _send(
-        self, method: str, url: str, *, params: dict[str, int] | None = None, content: bytes | None = None
+        self,
+        method: str,
+        url: str,
+        *,
+        params: dict[str, str | int] | None = None,
+        content: bytes | None = None,
+        headers: dict[str, str] | None = None,
+        absent: int | None = None,
     ) -> httpx2.Response:
+        """`absent` is a status that is an answer too."""
         wait_s = FIRST_WAIT_S
         for attempt in range(1, TRIES + 1):
             try:
-                response = self._http.request(method, url, params=params, content=content)
+                response = self._http.request(method, url, params=params, content=content, headers=headers)
             except httpx2.TransportError as error:
                 problem = type(error).__name__
             else:
-                if response.is_success:
+                if response.is_success or response.status_code == absent:
                     return response
                 problem = f"HTTP {response.status_code}"
                 if response.status_code != 429 and response.status_code < 500:

@@ -6,30 +6,32 @@ waits for them, so that they carry the fence of the lease that made them.
 
 from __future__ import annotations
 
-import copy
 import json
 import shutil
 import tempfile
 import time
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 import torch
 from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
-from transformers import PreTrainedModel
 
 from understudy_worker.blobs import Blobs
-from understudy_worker.digests import own_tensors, tensors_digest, weights_digest
+from understudy_worker.digests import tensors_digest
 from understudy_worker.errors import WorkerError
 from understudy_worker.jobs import Job
-from understudy_worker.optimizer import optimizer_tensors, restore_optimizer
-from understudy_worker.sources import Sources
+from understudy_worker.optimizer import WEIGHTS, optimizer_tensors, restore_optimizer
+from understudy_worker.sharding import like
 from understudy_worker.step import RunState
 from understudy_worker.wire import CheckpointDone, FileRef, ResumeStateDone, StoredState
+
+if TYPE_CHECKING:
+    from understudy_worker.engine import Engine
 
 # A crash replays at most this much work, in seconds ...
 RESUME_EVERY_S = 60.0
@@ -46,47 +48,29 @@ def expected_upload_s(parameters: int) -> float:
     return 12 * parameters / ASSUMED_UPLOAD_RATE
 
 
-@dataclass(frozen=True)
-class Snapshot:
-    """A run's tensors at one step, copied: the run goes on while they are stored."""
-
-    step: int
-    hash: str
-    tensors: dict[str, Tensor]
+def state_tensors(state: RunState) -> Iterator[tuple[str, Tensor]]:
+    """What a run is resumed from: what training changes as `weights/<name>`, and the optimizer's state."""
+    for name, tensor in state.student.own_tensors():
+        yield f"{WEIGHTS}/{name}", tensor
+    yield from optimizer_tensors(state.student, state.optimizer)
 
 
-def state_tensors(state: RunState) -> dict[str, Tensor]:
-    """Weights as `weights/<name>` and the optimizer's moments; no copies."""
-    weights = {f"weights/{name}": tensor for name, tensor in own_tensors(state.student.model)}
-    return weights | optimizer_tensors(state.student.model, state.optimizer)
-
-
-def state_sha256(state: RunState, *, job: Job) -> str:
-    """SHA-256 over weights and optimizer: equal exactly when two runs ended in the same bits."""
-    return tensors_digest(state_tensors(state).items(), on_tensor=job.advance)
-
-
-def snapshot(state: RunState) -> Snapshot:
-    tensors = {name: tensor.detach().to("cpu", copy=True) for name, tensor in state_tensors(state).items()}
-    return Snapshot(step=state.head, hash=state.head_hash, tensors=tensors)
-
-
-def restore(state: RunState, stored: StoredState, *, blobs: Blobs, job: Job) -> None:
+def restore(state: RunState, stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> None:
     """Put a stored resume state into a freshly loaded run."""
     with tempfile.TemporaryDirectory(prefix="understudy-resume-") as folder:
         path = Path(folder) / STATE_FILE
-        blobs.get_file(_state_file(stored), path, on_part=lambda _: job.advance())
+        blobs.get_file(_state_file(stored), path, on_part=lambda _: tick())
         with safe_open(path, framework="pt") as file:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
             metadata = file.metadata()
-        if tensors_digest(tensors.items(), on_tensor=job.advance) != stored.sha256:
+        if tensors_digest(tensors.items(), on_tensor=tick) != stored.sha256:
             raise WorkerError(
                 "resume_state_corrupt", f"the resume state at step {stored.step} has other tensors", retryable=True
             )
         with torch.no_grad():
-            for name, tensor in own_tensors(state.student.model):
-                tensor.copy_(tensors[f"weights/{name}"])
-        restore_optimizer(state.student.model, state.optimizer, step=stored.step, tensors=tensors)
+            for name, tensor in state.student.own_tensors():
+                tensor.copy_(like(tensor, tensors[f"{WEIGHTS}/{name}"]))
+        restore_optimizer(state.student, state.optimizer, step=stored.step, tensors=tensors)
     state.head, state.head_hash = stored.step, metadata["hash"]
 
 
@@ -100,12 +84,13 @@ class Uploads:
     """The stores of one lease, one after another on one thread. Leaving the block waits for them; their errors are
     raised by `wait`."""
 
-    def __init__(self, job: Job, *, run: str, lineage: int, blobs: Blobs, sources: Sources) -> None:
+    def __init__(self, job: Job, *, run: str, lineage: int, engine: Engine) -> None:
         self._job = job
         self._run = run
         self._lineage = lineage
-        self._blobs = blobs
-        self._sources = sources
+        self._engine = engine
+        self._blobs = engine.blobs
+        self._sources = engine.models.sources
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="upload")
         self._resume: Future[None] | None = None
         self._all: list[Future[None]] = []
@@ -125,23 +110,18 @@ class Uploads:
 
     def checkpoint(self, state: RunState) -> None:
         """Copy the weights now; store them and tell the pool in the background."""
-        model: PreTrainedModel = copy.deepcopy(state.student.model).cpu()
-        step, tokenizer = state.head, state.student.tokenizer
-        parameters = state.student.parameters
+        weights = self._engine.gather(state, "checkpoint")
+        student, step, adapter = state.student, state.head, state.student.adapter_tensors()
+        adapter = {name: tensor.detach().to("cpu", copy=True) for name, tensor in adapter.items()}
 
         def store() -> None:
             folder = Path(tempfile.mkdtemp(prefix="understudy-checkpoint-", dir=self._sources.scratch()))
             try:
-                model.save_pretrained(folder)
-                tokenizer.save_pretrained(folder)
+                student.save(folder, weights, adapter)
                 self._job.advance()
                 files = self._put_all(sorted(path for path in folder.iterdir() if path.is_file()))
-                stored = StoredState(
-                    step=step,
-                    sha256=weights_digest(model, on_tensor=self._job.advance),
-                    parameters=parameters,
-                    files=files,
-                )
+                digest = tensors_digest(weights.items(), on_tensor=self._job.advance)
+                stored = StoredState(step=step, sha256=digest, parameters=student.parameters, files=files)
                 self._job.ask(
                     lambda seq: CheckpointDone(
                         type="checkpoint", seq=seq, job=self._job.lease.job, run=self._run, fence=self._job.fence,
@@ -158,18 +138,20 @@ class Uploads:
         """Copy and store weights and optimizer if the last resume state is old enough and none is under way."""
         due_at = state.resume_at + max(RESUME_EVERY_S, UPLOAD_SHARE * state.upload_s)
         if time.monotonic() >= due_at and (self._resume is None or self._resume.done()):
-            self._resume = self._thread.submit(self._store_resume, snapshot(state), state)
+            self._resume = self._thread.submit(
+                self._store_resume, self._engine.gather(state, "resume"), state.head, state.head_hash, state
+            )
             self._all.append(self._resume)
 
-    def _store_resume(self, shot: Snapshot, state: RunState) -> None:
+    def _store_resume(self, tensors: dict[str, Tensor], step: int, head_hash: str, state: RunState) -> None:
         began = time.monotonic()
         with tempfile.TemporaryDirectory(prefix="understudy-resume-", dir=self._sources.scratch()) as folder:
             path = Path(folder) / STATE_FILE
-            save_file(shot.tensors, path, metadata={"step": json.dumps(shot.step), "hash": shot.hash})
+            save_file(tensors, path, metadata={"step": json.dumps(step), "hash": head_hash})
             self._job.advance()
-            digest = tensors_digest(shot.tensors.items(), on_tensor=self._job.advance)
+            digest = tensors_digest(tensors.items(), on_tensor=self._job.advance)
             stored = StoredState(
-                step=shot.step, sha256=digest, parameters=state.student.parameters, files=self._put_all([path])
+                step=step, sha256=digest, parameters=state.student.parameters, files=self._put_all([path])
             )
         self._job.ask(
             lambda seq: ResumeStateDone(

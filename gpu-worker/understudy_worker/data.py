@@ -3,27 +3,32 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
 from understudy_worker.digests import canonical_json
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
-from understudy_worker.jobs import Job
 from understudy_worker.models import LoadedModel
 from understudy_worker.tokens import encode_prompt, encode_response, join
-from understudy_worker.wire import Row, RowsReport, RunSpec, SkippedExample
+from understudy_worker.wire import DpkdObjective, Row, RowsReport, RunSpec, SkippedExample
 
 SKIPPED_EXAMPLES = 20
 
 
 @dataclass(frozen=True)
 class Example:
-    """One row as the student reads it."""
+    """One row as the student reads it. `rejected` is there where the run's pairs come from the data."""
 
     row: str
     tokens: Tokens
+    rejected: Tokens | None = None
+    references: tuple[str, ...] = ()
+
+    @property
+    def prompt(self) -> tuple[int, ...]:
+        return self.tokens.ids[: self.tokens.prompt_length]
 
 
 @dataclass(frozen=True)
@@ -39,20 +44,18 @@ def read_rows(data: bytes) -> list[Row]:
     return [Row.model_validate_json(line) for line in data.splitlines() if line]
 
 
-def tokenise(rows: Sequence[Row], loaded: LoadedModel, *, spec: RunSpec, job: Job) -> Examples:
+def tokenise(rows: Sequence[Row], loaded: LoadedModel, *, spec: RunSpec, tick: Callable[[], None]) -> Examples:
     """Encode every row; rows that cannot be trained on are counted and named, never dropped in silence."""
     limit = min(spec.max_length, loaded.context_length)
-    kept, skipped = [], []
-    job.advance("loading", done=0, total=len(rows))
-    for number, row in enumerate(rows, start=1):
-        prompt_ids = encode_prompt(loaded, row.prompt, template=spec.template)
-        reason = _why_skipped(row, len(prompt_ids), max_prompt_length=spec.max_prompt_length, limit=limit)
-        response_ids = [] if reason else encode_response(loaded, row.response, template=spec.template)
-        if reason or not response_ids:
-            skipped.append(SkippedExample(row=row.id, reason=reason or "the response has no tokens"))
+    kept: list[Example] = []
+    skipped: list[SkippedExample] = []
+    for row in rows:
+        example = _encode(row, loaded, spec=spec, limit=limit)
+        if isinstance(example, str):
+            skipped.append(SkippedExample(row=row.id, reason=example))
         else:
-            kept.append(Example(row=row.id, tokens=join(prompt_ids, response_ids, max_length=limit)))
-        job.advance(done=number)
+            kept.append(example)
+        tick()
     if not kept:
         first = f"; {skipped[0].row}: {skipped[0].reason}" if skipped else ""
         raise WorkerError("no_rows", f"none of the {len(rows)} rows can be trained on{first}")
@@ -62,14 +65,53 @@ def tokenise(rows: Sequence[Row], loaded: LoadedModel, *, spec: RunSpec, job: Jo
     return Examples(kept=tuple(kept), report=report)
 
 
-def _why_skipped(row: Row, prompt_tokens: int, *, max_prompt_length: int, limit: int) -> str | None:
-    if row.response == "":
-        return "the response is empty"
-    if prompt_tokens > max_prompt_length:
-        return f"the prompt has {prompt_tokens} tokens, more than max_prompt_length {max_prompt_length}"
-    if prompt_tokens >= limit:
-        return f"the prompt has {prompt_tokens} tokens and leaves no room for a response within {limit}"
-    return None
+def _encode(row: Row, loaded: LoadedModel, *, spec: RunSpec, limit: int) -> Example | str:
+    """The row's tokens, or why it cannot be trained on."""
+    prompt_ids = encode_prompt(loaded, row.prompt, template=spec.template)
+    if len(prompt_ids) > spec.max_prompt_length:
+        return f"the prompt has {len(prompt_ids)} tokens, more than max_prompt_length {spec.max_prompt_length}"
+    if len(prompt_ids) >= limit:
+        return f"the prompt has {len(prompt_ids)} tokens and leaves no room for a response within {limit}"
+    texts = {"response": row.response}
+    if wants_rejected(spec):
+        if row.rejected is None:
+            return "the row has no rejected response"
+        texts["rejected"] = row.rejected
+    tokens = {}
+    for name, text in texts.items():
+        response_ids = encode_response(loaded, text, template=spec.template) if text else []
+        if not response_ids:
+            return f"the {name} is empty" if text == "" else f"the {name} has no tokens"
+        tokens[name] = join(prompt_ids, response_ids, max_length=limit)
+    return Example(
+        row=row.id,
+        tokens=tokens["response"],
+        rejected=tokens.get("rejected"),
+        references=tuple(row.references),
+    )
+
+
+def tokenise_text(
+    rows: Sequence[Row], loaded: LoadedModel, *, limit: int, tick: Callable[[], None]
+) -> tuple[Example, ...]:
+    """Rows of plain text: prompt and response as they are, end to end, every token after the first learnt. A row of
+    fewer than two tokens holds nothing to learn and is left out; a longer one than `limit` is cut."""
+    kept = []
+    for row in rows:
+        prompt = encode_prompt(loaded, row.prompt, template="raw") if row.prompt else []
+        ids = [*prompt, *encode_response(loaded, row.response, template="raw")][:limit]
+        if len(ids) > 1:
+            kept.append(Example(row=row.id, tokens=Tokens(ids=tuple(ids), prompt_length=1)))
+        tick()
+    if not kept:
+        raise WorkerError("no_rows", "none of the plain-text rows has two tokens")
+    return tuple(kept)
+
+
+def wants_rejected(spec: RunSpec) -> bool:
+    """Whether the run's pairs are the data's own."""
+    objective = spec.objective
+    return isinstance(objective, DpkdObjective) and objective.granularity == "sequence" and objective.pairs == "data"
 
 
 def _digest(kept: Sequence[Example]) -> str:
@@ -77,6 +119,8 @@ def _digest(kept: Sequence[Example]) -> str:
     digest = hashlib.sha256()
     for example in kept:
         line = [example.row, example.tokens.prompt_length, list(example.tokens.ids)]
+        if example.rejected is not None:
+            line.append(list(example.rejected.ids))
         digest.update(canonical_json(line) + b"\n")
     return digest.hexdigest()
 
@@ -97,22 +141,3 @@ def batch_indices(row_ids: tuple[str, ...], *, seed: int, n: int, batch_size: in
     places = range(first, first + batch_size)
     count = len(row_ids)
     return [epoch_order(row_ids, seed=seed, epoch=place // count)[place % count] for place in places]
-
-
-def pack(lengths: Sequence[int], *, budget: int) -> Iterator[list[int]]:
-    """Indices in batches of like lengths whose padded size stays within `budget` tokens (one may exceed it alone)."""
-    batch: list[int] = []
-    for index in sorted(range(len(lengths)), key=lambda index: (lengths[index], index)):
-        if batch and lengths[index] * (len(batch) + 1) > budget:
-            yield batch
-            batch = []
-        batch.append(index)
-    if batch:
-        yield batch
-
-
-def micro_batches(batch: Sequence[Example], *, tokens: int | None) -> list[list[Example]]:
-    """A step's rows, by length, in micro-batches whose padded size stays within `tokens` (null: one micro-batch)."""
-    lengths = [len(example.tokens) for example in batch]
-    budget = sum(lengths) * len(lengths) if tokens is None else tokens
-    return [[batch[index] for index in indices] for indices in pack(lengths, budget=budget)]

@@ -23,8 +23,17 @@ def json_digest(value: Any) -> str:
 
 def tensors_digest(named: Iterable[tuple[str, Tensor]], *, on_tensor: Callable[[], None] = lambda: None) -> str:
     """SHA-256 over tensors sorted by name: name, dtype, shape, then the little-endian bytes of each."""
+    tensors = dict(named)
+    return streamed_digest(tensors, tensors.__getitem__, on_tensor=on_tensor)
+
+
+def streamed_digest(
+    names: Iterable[str], read: Callable[[str], Tensor], *, on_tensor: Callable[[], None] = lambda: None
+) -> str:
+    """`tensors_digest` of tensors that are read one at a time."""
     digest = hashlib.sha256()
-    for name, tensor in sorted(named, key=lambda pair: pair[0]):
+    for name in sorted(names):
+        tensor = read(name)
         header = [name, str(tensor.dtype).removeprefix("torch."), list(tensor.shape)]
         digest.update(canonical_json(header))
         flat = tensor.detach().to("cpu").contiguous().reshape(-1)

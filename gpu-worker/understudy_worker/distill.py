@@ -7,24 +7,14 @@ import threading
 import time
 from collections import OrderedDict
 
-from understudy_worker.blobs import Blobs
-from understudy_worker.checkpoints import Uploads, expected_upload_s, restore, state_sha256
-from understudy_worker.data import Examples, read_rows, tokenise
+from understudy_worker.checkpoints import Uploads
+from understudy_worker.data import Examples
+from understudy_worker.engine import Engine
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job, Pipeline
-from understudy_worker.models import Models
-from understudy_worker.objectives import REGISTRY
-from understudy_worker.optimizer import adamw
-from understudy_worker.scoring import shared_context
-from understudy_worker.step import OutOfMemory, RunState, StepOutcome, genesis_hash, plan_at, take_step
-from understudy_worker.wire import (
-    HeldRun,
-    Mismatch,
-    Rows,
-    StepDone,
-    TrainOutput,
-    TrainPayload,
-)
+from understudy_worker.samples import SOURCES, store
+from understudy_worker.step import OutOfMemory, RunState, StepOutcome, plan_at
+from understudy_worker.wire import HeldRun, Mismatch, Rows, StepDone, TrainOutput, TrainPayload
 from understudy_worker.wire import OutOfMemory as OutOfMemoryFrame
 
 log = logging.getLogger("understudy")
@@ -36,7 +26,8 @@ RUNS_KEPT = 2
 class Runs:
     """Runs in memory, the last ones used. A cache: the pool's journal can rebuild each of them to the bit."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, keep: int) -> None:
+        self._keep = keep
         self._states: OrderedDict[tuple[str, int], RunState] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -56,17 +47,17 @@ class Runs:
     def put(self, state: RunState) -> None:
         with self._lock:
             self._states[(state.run, state.lineage)] = state
-            while len(self._states) > RUNS_KEPT:
+            while len(self._states) > self._keep:
                 self._states.popitem(last=False)
 
 
 class Trainer:
     """Runs `train` leases."""
 
-    def __init__(self, *, models: Models, blobs: Blobs) -> None:
-        self.runs = Runs()
-        self._models = models
-        self._blobs = blobs
+    def __init__(self, engine: Engine) -> None:
+        # A group of ranks holds one run: the others follow one state.
+        self.runs = Runs(keep=RUNS_KEPT if engine.ranks.world == 1 else 1)
+        self._engine = engine
 
     def run(self, payload: TrainPayload, job: Job) -> TrainOutput:
         """Take the steps of one span; they go ahead in `step` frames."""
@@ -98,15 +89,17 @@ class Trainer:
         """From `from` to `to`; None when the pool found a gap."""
         total = payload.to - payload.from_ + 1
         job.advance("working", done=0, total=total)
+        self._engine.renew(state, payload.samples, fence=job.fence)
         steps = Pipeline(job)
-        with Uploads(
-            job, run=state.run, lineage=state.lineage, blobs=self._blobs, sources=self._models.sources
-        ) as uploads:
+        with Uploads(job, run=state.run, lineage=state.lineage, engine=self._engine) as uploads:
             if state.head in payload.checkpoint_at:
                 uploads.checkpoint(state)
             while state.head < payload.to:
+                if not self._draw(state, job):
+                    steps.drain()
+                    return None
                 try:
-                    outcome = take_step(state, plan=plan_at(payload.plan, state.head + 1))
+                    outcome = self._engine.step(state, plan_at(payload.plan, state.head + 1))
                 except OutOfMemory as shape:
                     steps.drain()
                     self._report_memory(state, shape, job)
@@ -114,16 +107,33 @@ class Trainer:
                 job.advance(done=outcome.n - payload.from_ + 1)
                 if steps.send(lambda seq, outcome=outcome: _step_frame(seq, job, state, outcome)):  # type: ignore[misc]
                     return None
+                began = time.monotonic()
                 if outcome.n in payload.checkpoint_at:
                     uploads.checkpoint(state)
                 uploads.resume_state_if_due(state)
+                state.copying_s = time.monotonic() - began
             if steps.drain():
                 return None
             job.advance("uploading")
             uploads.wait()
         finished = state.head == state.spec.optimizer.total_steps
-        digest = state_sha256(state, job=job) if finished else None
+        digest = self._engine.state_sha256(state, tick=job.advance) if finished else None
         return TrainOutput(kind="train", head=state.head, state_sha256=digest)
+
+    def _draw(self, state: RunState, job: Job) -> bool:
+        """Have the next step's answers at hand: read them, or draw, store and have them acknowledged. False: the pool
+        has journaled others."""
+        n, blobs = state.head + 1, self._engine.blobs
+        state.drawn.read(n, blobs=blobs)
+        for source in SOURCES:
+            if not state.drawn.missing(n, source):
+                continue
+            rows = self._engine.answer(state, source, tick=job.advance)
+            stored = store(rows, state.run, n=n, source=source, lineage=state.lineage, blobs=blobs, job=job)
+            if stored is None:
+                return False
+            self._engine.take(state, *stored)
+        return True
 
     def _report_memory(self, state: RunState, shape: OutOfMemory, job: Job) -> None:
         """The pool plans smaller micro-batches from this step on and leases it again."""
@@ -137,11 +147,13 @@ class Trainer:
 
     def _reach(self, payload: TrainPayload, job: Job, *, lineage: int) -> RunState:
         """The run at step `from - 1`: loaded from the resume state or its beginning, then replayed and verified."""
-        state = self._load(payload, job, lineage=lineage)
+        job.advance("loading", done=0, total=1)
+        state = self._engine.load(payload, lineage=lineage, fence=job.fence, tick=job.advance)
+        _report_rows(payload, state.examples, job, lineage=lineage)
         first = state.head + 1
         job.advance("replaying", done=0, total=payload.from_ - first)
         for n, expected in zip(range(first, payload.from_), payload.hashes, strict=True):
-            outcome = take_step(state, plan=plan_at(payload.plan, n))
+            outcome = self._engine.step(state, plan_at(payload.plan, n))
             if outcome.hash != expected:
                 self._report_mismatch(state, outcome, job)
             job.advance(done=n - first + 1)
@@ -155,30 +167,6 @@ class Trainer:
             )
         )  # fmt: skip
         raise WorkerError("mismatch", f"step {outcome.n} replays to another hash on this worker", retryable=True)
-
-    def _load(self, payload: TrainPayload, job: Job, *, lineage: int) -> RunState:
-        spec = payload.spec
-        job.advance("loading", done=0, total=3)
-        student = self._models.load(spec.student, tick=job.advance)
-        job.advance(done=1)
-        teacher = None
-        if REGISTRY[spec.objective.type].NEEDS_TEACHER:
-            if spec.teacher is None:
-                raise WorkerError("teacher_missing", f"the objective {spec.objective.type} needs a teacher")
-            teacher = self._models.get(spec.teacher, tick=job.advance)
-            shared_context(teacher, student)
-        job.advance(done=2)
-        examples = tokenise(read_rows(self._blobs.get(spec.data.blob)), student, spec=spec, job=job)
-        _report_rows(payload, examples, job, lineage=lineage)
-        genesis = genesis_hash(spec, examples.report.digest)
-        state = RunState(
-            run=payload.run, lineage=lineage, spec=spec, student=student, teacher=teacher,
-            optimizer=adamw(student.model, spec.optimizer), examples=examples, head=0, head_hash=genesis,
-            resume_at=time.monotonic(), upload_s=expected_upload_s(student.parameters),
-        )  # fmt: skip
-        if payload.resume is not None:
-            restore(state, payload.resume, blobs=self._blobs, job=job)
-        return state
 
 
 def _continues(state: RunState, payload: TrainPayload) -> bool:

@@ -1,22 +1,26 @@
 """From token ids to logits at response positions, and there only: no [batch, sequence, vocabulary] tensor exists.
 
-Shape suffixes: B sequences, T padded length, N response positions of a batch, D hidden size, V vocabulary.
+Shape suffixes: L tokens of all sequences, N response positions of them, D hidden size, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import accumulate
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
+from understudy_worker import packed
 from understudy_worker.errors import WorkerError
 
 # A model's own logits and ours may differ by rounding only (measured 1e-5 on logits of about 20).
 PROBE_TOLERANCE = 1e-3
+# Tokens of each of the two sequences that a model is tried with.
+PROBE_LENGTH = 6
 
 
 @dataclass(frozen=True)
@@ -34,21 +38,36 @@ class Tokens:
         return len(self.ids)
 
 
-def pad_right(sequences: Sequence[Tokens], *, length: int, device: torch.device) -> Tensor:
-    """ids_BT; padding is on the right, where causal attention never looks, so no mask is needed and 0 will do."""
-    rows = [list(tokens.ids) + [0] * (length - len(tokens)) for tokens in sequences]
-    return torch.tensor(rows, dtype=torch.long, device=device)
+def response_states(body: nn.Module, sequences: Sequence[Tokens]) -> Tensor:
+    """states_ND: the state after the final norm that predicts each response token, sequence after sequence.
+
+    `body` maps token ids to states (`model.base_model`). The sequences are laid end to end in one row, so that no
+    padding is computed; each attends to itself alone (`packed.attention`) and counts its positions from 0.
+    """
+    device = next(body.parameters()).device
+    ids_1L = torch.tensor([[token for tokens in sequences for token in tokens.ids]], device=device)
+    positions_1L = torch.tensor([[place for tokens in sequences for place in range(len(tokens))]], device=device)
+    states_LD: Tensor = body(
+        input_ids=ids_1L,
+        position_ids=positions_1L,
+        attention_mask=packed.NO_MASK.to(device),
+        use_cache=False,
+        segments=tuple(map(len, sequences)),
+    ).last_hidden_state[0]
+    return states_LD[_predicting(sequences).to(device)]
 
 
-def response_states(model: PreTrainedModel, sequences: Sequence[Tokens], *, length: int) -> Tensor:
-    """states_ND: the state after the final norm that predicts each response token, sequence after sequence."""
-    ids_BT = pad_right(sequences, length=length, device=model.device)
-    states_BTD = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
-    rows = [row for row, tokens in enumerate(sequences) for _ in tokens.response]
-    columns = [position for tokens in sequences for position in range(tokens.prompt_length - 1, len(tokens.ids) - 1)]
-    index = torch.tensor([rows, columns], dtype=torch.long, device=model.device)
-    result: Tensor = states_BTD[index[0], index[1]]
-    return result
+def _predicting(sequences: Sequence[Tokens]) -> Tensor:
+    """index_N: where in the row the token before each response token lies."""
+    starts = accumulate((len(tokens) for tokens in sequences), initial=0)
+    return torch.tensor(
+        [
+            start + place
+            for start, tokens in zip(starts, sequences, strict=False)
+            for place in range(tokens.prompt_length - 1, len(tokens) - 1)
+        ],
+        dtype=torch.long,
+    )
 
 
 def response_targets(sequences: Sequence[Tokens], *, device: torch.device) -> Tensor:
@@ -56,37 +75,53 @@ def response_targets(sequences: Sequence[Tokens], *, device: torch.device) -> Te
     return torch.tensor([token for tokens in sequences for token in tokens.response], dtype=torch.long, device=device)
 
 
-def chunks(count: int, size: int) -> Iterator[slice]:
-    for start in range(0, count, size):
-        yield slice(start, min(start + size, count))
+def chunks(start: int, stop: int, size: int) -> Iterator[slice]:
+    for first in range(start, stop, size):
+        yield slice(first, min(first + size, stop))
 
 
 class Head:
     """The model's map from states to logits, with its own output transform (soft cap or scale)."""
 
-    def __init__(self, model: PreTrainedModel) -> None:
+    def __init__(self, linear: nn.Module, config: Any) -> None:
+        self.linear = linear
+        self.transform = _output_transform(config)
+
+    @classmethod
+    def of(cls, model: PreTrainedModel) -> Head:
+        """The head of a loaded model, tried against the model's own forward."""
         linear = model.get_output_embeddings()
         if not isinstance(linear, nn.Module):
             raise _unsupported(model, "it has no output embeddings")
-        self._linear = linear
-        self._transform = _output_transform(model.config)
-        self._verify(model)
+        head = cls(linear, model.config)
+        head._verify(model)
+        return head
 
     def __call__(self, states_ND: Tensor) -> Tensor:
         """logits_NV in fp32 (fp64 stays fp64)."""
-        logits_NV: Tensor = self._transform(self._linear(states_ND))
+        return self.of_product(self.linear(states_ND))
+
+    def of_product(self, product_NV: Tensor) -> Tensor:
+        """logits_NV from what the output matrix gave."""
+        logits_NV: Tensor = self.transform(product_NV)
         return logits_NV if logits_NV.dtype == torch.float64 else logits_NV.float()
 
     @torch.inference_mode()
     def _verify(self, model: PreTrainedModel) -> None:
-        """Refuse a model whose own forward does more to the logits than is known here."""
-        ids_BT = (torch.arange(6, device=model.device) % model.config.vocab_size)[None]
-        states_BTD = model.base_model(input_ids=ids_BT, use_cache=False).last_hidden_state
-        own_BTV = model(input_ids=ids_BT, use_cache=False).logits.float()
-        difference = float((self(states_BTD[0]) - own_BTV[0]).abs().max())
-        scale = max(1.0, float(own_BTV.abs().max()))
+        """Refuse a model that does more to its logits than is known here, or lets one packed sequence see another."""
+        ids = [token % model.config.vocab_size for token in range(PROBE_LENGTH)]
+        first, second = Tokens(tuple(ids), 1), Tokens(tuple(reversed(ids)), 1)
+        packed_NV = self(response_states(model.base_model, [first, second]))
+        own_NV = torch.cat([self._own_logits(model, tokens) for tokens in (first, second)])
+        difference = float((packed_NV - own_NV).abs().max())
+        scale = max(1.0, float(own_NV.abs().max()))
         if not difference <= PROBE_TOLERANCE * scale:
-            raise _unsupported(model, f"its logits differ by {difference:.3g} from final state times output matrix")
+            raise _unsupported(model, f"its own logits differ by {difference:.3g} from those computed here")
+
+    def _own_logits(self, model: PreTrainedModel, tokens: Tokens) -> Tensor:
+        ids_1L = torch.tensor([tokens.ids], device=model.device)
+        logits: Tensor = model(input_ids=ids_1L, use_cache=False).logits
+        return logits[0, :-1].float()
 
 
 def _output_transform(config: Any) -> Callable[[Tensor], Tensor]:

@@ -6,7 +6,7 @@ Shape suffixes: B sequences still running, T padded prompt length, L tokens so f
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 import torch
@@ -36,11 +36,11 @@ from understudy_worker.wire import (
 
 @dataclass(frozen=True)
 class Answer:
-    """`num_tokens` counts what was generated, with the token that ended it."""
+    """`ids` are what was generated, with the token that ended it."""
 
     response: str
     finish_reason: FinishReason
-    num_tokens: int
+    ids: tuple[int, ...]
 
 
 @dataclass(eq=False)
@@ -73,36 +73,39 @@ class _Sequence:
         return str(loaded.tokenizer.decode(ids, skip_special_tokens=True))
 
     def _finish(self, text: str, reason: FinishReason) -> None:
-        self.answer = Answer(response=text, finish_reason=reason, num_tokens=len(self.ids))
+        self.answer = Answer(response=text, finish_reason=reason, ids=tuple(self.ids))
 
 
 def generate(
     loaded: LoadedModel,
     prompts: Sequence[list[int]],
     *,
-    seeds: Sequence[int],
+    draws: Sequence[Draws],
     generation: Generation,
-    job: Job | None = None,
+    max_length: int | None = None,
+    tick: Callable[[], None] = lambda: None,
 ) -> list[Answer]:
-    """One answer for each prompt, in order. Raises `prompt_too_long` when a prompt leaves no room for a token."""
+    """One answer for each prompt, in order, with which it stays within `max_length` tokens (null: the model's context).
+    Raises `prompt_too_long` when a prompt leaves no room for a token."""
+    limit = loaded.context_length if max_length is None else min(max_length, loaded.context_length)
     for prompt_ids in prompts:
-        check_room(prompt_ids, max_length=loaded.context_length)
+        check_room(prompt_ids, max_length=limit)
     running = [
         _Sequence(
             place=place,
             prompt_ids=prompt_ids,
-            room=min(generation.max_new_tokens, loaded.context_length - len(prompt_ids)),
-            draws=Draws(seed, prompt_ids),
+            room=min(generation.max_new_tokens, limit - len(prompt_ids)),
+            draws=drawn,
         )
-        for place, (prompt_ids, seed) in enumerate(zip(prompts, seeds, strict=True))
+        for place, (prompt_ids, drawn) in enumerate(zip(prompts, draws, strict=True))
     ]
-    finished = _decode(loaded, running, generation=generation, job=job)
+    finished = _decode(loaded, running, generation=generation, tick=tick)
     return [finished[place] for place in range(len(prompts))]
 
 
 @torch.inference_mode()
 def _decode(
-    loaded: LoadedModel, running: list[_Sequence], *, generation: Generation, job: Job | None
+    loaded: LoadedModel, running: list[_Sequence], *, generation: Generation, tick: Callable[[], None]
 ) -> dict[int, Answer]:
     """Prefill once, then a token at a time; finished sequences leave the batch, which depends on the batch alone."""
     finished: dict[int, Answer] = {}
@@ -122,8 +125,7 @@ def _decode(
         running = [running[row] for row in left]
         ids_BT = torch.tensor([[sequence.ids[-1]] for sequence in running], device=mask_BL.device)
         mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], dim=1)
-        if job is not None:
-            job.advance()
+        tick()
     return finished
 
 
@@ -175,15 +177,15 @@ def _generate_batch(
                 "prompt_too_long",
                 f"item {item.item} has {len(prompt_ids)} prompt tokens; the model reads {loaded.context_length}",
             )
-    seeds = [item.seed for item in batch.items]
-    answers = generate(loaded, prompts, seeds=seeds, generation=payload.generation, job=job)
+    draws = [Draws.of_prompt(item.seed, prompt) for item, prompt in zip(batch.items, prompts, strict=True)]
+    answers = generate(loaded, prompts, draws=draws, generation=payload.generation, tick=job.advance)
     return [
         GeneratedItem(
             item=item.item,
             seed=item.seed,
             response=answer.response,
             finish_reason=answer.finish_reason,
-            num_tokens=answer.num_tokens,
+            num_tokens=len(answer.ids),
         )
         for item, answer in zip(batch.items, answers, strict=True)
     ]
@@ -222,5 +224,5 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
 
 def _answer_all(loaded: LoadedModel, prompts: Sequence[Prompt], payload: ComparePayload, job: Job) -> list[Answer]:
     encoded = [encode_prompt(loaded, prompt, template=payload.template) for prompt in prompts]
-    seeds = [payload.generation.seeds[0]] * len(prompts)
-    return generate(loaded, encoded, seeds=seeds, generation=payload.generation, job=job)
+    draws = [Draws.of_prompt(payload.generation.seeds[0], prompt) for prompt in encoded]
+    return generate(loaded, encoded, draws=draws, generation=payload.generation, tick=job.advance)

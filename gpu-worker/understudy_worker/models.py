@@ -13,13 +13,16 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
-from understudy_worker.backend import ATTENTION, Backend
+from understudy_worker.backend import Backend
 from understudy_worker.digests import json_digest, template_digest, tokenizer_digest, weights_digest
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Head
+from understudy_worker.init import new_model
+from understudy_worker.output_head import OutputHead, read_output_head
+from understudy_worker.packed import ATTENTION
 from understudy_worker.prune import keep_layers
 from understudy_worker.sources import Sources, Tick
-from understudy_worker.wire import ModelFacts, ModelRef
+from understudy_worker.wire import InitSource, ModelFacts, ModelRef
 
 log = logging.getLogger("understudy")
 transformers_logging.disable_progress_bar()
@@ -81,9 +84,10 @@ class Models:
 
     def load(self, ref: ModelRef, *, tick: Tick) -> LoadedModel:
         """A model of one's own, which may be trained."""
-        folder = self.sources.folder(ref.base, tick=tick)
+        base = ref.base
+        folder = self.sources.folder(base.tokenizer if isinstance(base, InitSource) else base, tick=tick)
         tick()
-        model = _read_model(folder, ref)
+        model = new_model(folder, base) if isinstance(base, InitSource) else _read_model(folder, ref)
         if ref.layer_indices is not None:
             keep_layers(model, indices=list(ref.layer_indices))
         tick()
@@ -93,6 +97,18 @@ class Models:
         _check_digest(loaded, ref)
         log.info("model %s loaded: %d parameters", ref.model, loaded.parameters)
         return loaded
+
+    def output_head(self, ref: ModelRef, *, tick: Tick) -> OutputHead | None:
+        """The model's output matrix, without its layers; None where only loading it all can tell which weights it has:
+        a pruned or random model, files that name their tensors otherwise, a model that is loaded anyway."""
+        key = json_digest([ref.base.model_dump(mode="json"), ref.layer_indices])
+        base = ref.base
+        if key in self._kept or isinstance(base, InitSource) or ref.layer_indices or ref.weights_digest is None:
+            return None
+        folder = self.sources.folder(base, tick=tick)
+        return read_output_head(
+            folder, _read_tokenizer(folder, ref), digest=ref.weights_digest, device=self.backend.device, tick=tick
+        )
 
     def _bytes(self) -> int:
         return sum(4 * loaded.parameters for loaded in self._kept.values())
@@ -150,7 +166,7 @@ def _describe(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, *, tic
     return LoadedModel(
         model=model,
         tokenizer=tokenizer,
-        head=Head(model),
+        head=Head.of(model),
         weights_digest=weights_digest(model, on_tensor=tick),
         tokenizer_digest=tokenizer_digest(tokenizer),
         end_id=tokenizer.eos_token_id,

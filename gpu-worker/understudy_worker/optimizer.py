@@ -3,15 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
+from torch.distributed.tensor import DTensor
 
+from understudy_worker.errors import WorkerError
+from understudy_worker.optimizer_8bit import AdamW8bit
+from understudy_worker.sharding import like
+from understudy_worker.student import Student
 from understudy_worker.wire import Optimizer
 
-# Adam's moments by the names that torch gives them.
-MOMENTS = ("exp_avg", "exp_avg_sq")
+# What optimizers call the count of steps in a parameter's state.
+STEP = "step"
+# What stands before a weight's name among the tensors of a resume state.
+WEIGHTS = "weights"
 
 
 def learning_rate(n: int, spec: Optimizer) -> float:
@@ -31,17 +39,20 @@ def learning_rate(n: int, spec: Optimizer) -> float:
     return least + (peak - least) * (1 + math.cos(math.pi * share)) / 2
 
 
-def adamw(model: nn.Module, spec: Optimizer) -> torch.optim.AdamW:
+def make_optimizer(student: Student, spec: Optimizer) -> torch.optim.Optimizer:
     """AdamW (arXiv 1711.05101) over the trainable parameters; vectors (norms, biases) are not decayed."""
-    trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
+    trainable = [parameter for _, parameter in student.trainable()]
     groups = [
         {"params": [p for p in trainable if p.dim() >= 2], "weight_decay": spec.weight_decay},
         {"params": [p for p in trainable if p.dim() < 2], "weight_decay": 0.0},
     ]
+    groups = [group for group in groups if group["params"]]
     first, second = spec.betas
-    return torch.optim.AdamW(
-        [group for group in groups if group["params"]], lr=spec.learning_rate, betas=(first, second), fused=True
-    )
+    if spec.type == "adamw_8bit":
+        if any(isinstance(parameter, DTensor) for parameter in trainable):
+            raise WorkerError("unsupported_optimizer", "adamw_8bit runs in one process; this worker has several")
+        return AdamW8bit(groups, lr=spec.learning_rate, betas=(first, second))
+    return torch.optim.AdamW(groups, lr=spec.learning_rate, betas=(first, second), fused=True)
 
 
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
@@ -49,23 +60,34 @@ def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
         group["lr"] = value
 
 
-def optimizer_tensors(model: nn.Module, optimizer: torch.optim.Optimizer) -> dict[str, Tensor]:
-    """The moments as `exp_avg/<parameter>`, `exp_avg_sq/<parameter>`; empty before the first step."""
-    return {
-        f"{moment}/{name}": optimizer.state[parameter][moment]
-        for name, parameter in model.named_parameters()
-        if parameter in optimizer.state
-        for moment in MOMENTS
-    }
+def optimizer_tensors(student: Student, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:
+    """The optimizer's state as `<state>/<parameter>`, such as `exp_avg/lm_head.weight`; none before the first step. The
+    count of steps is the run's own."""
+    for name, parameter in student.trainable():
+        for key, value in optimizer.state.get(parameter, {}).items():
+            if key != STEP:
+                yield f"{key}/{name}", value
 
 
 def restore_optimizer(
-    model: nn.Module, optimizer: torch.optim.Optimizer, *, step: int, tensors: Mapping[str, Tensor]
+    student: Student, optimizer: torch.optim.Optimizer, *, step: int, tensors: Mapping[str, Tensor]
 ) -> None:
-    """Put the moments of `optimizer_tensors` back, as after `step` steps."""
-    for name, parameter in model.named_parameters():
-        if f"exp_avg/{name}" not in tensors:
-            continue
-        state = {moment: torch.empty_like(parameter).copy_(tensors[f"{moment}/{name}"]) for moment in MOMENTS}
-        count = torch.tensor(float(step), dtype=torch.float32, device=parameter.device)
-        optimizer.state[parameter] = {"step": count, **state}
+    """Put what `optimizer_tensors` gave back, as after `step` steps."""
+    found: defaultdict[str, dict[str, Tensor]] = defaultdict(dict)
+    for key, value in tensors.items():
+        kind, _, name = key.partition("/")
+        found[name][kind] = value
+    for name, parameter in student.trainable():
+        state = {
+            kind: like(parameter, value) if value.shape == parameter.shape else value.to(parameter.device, copy=True)
+            for kind, value in found[name].items()
+            if kind != WEIGHTS
+        }
+        if state:
+            count = torch.tensor(float(step), dtype=torch.float32, device=_count_device(optimizer, parameter))
+            optimizer.state[parameter] = {STEP: count, **state}
+
+
+def _count_device(optimizer: torch.optim.Optimizer, parameter: Tensor) -> torch.device:
+    """torch's fused AdamW has its counts on the parameters' device, ours on the CPU."""
+    return torch.device("cpu") if isinstance(optimizer, AdamW8bit) else parameter.device

@@ -48,11 +48,11 @@ _payload: TypeAdapter[AnyPayload] = TypeAdapter(Payload)
 class Runner:
     """Takes jobs from the connection and works on them, off the event loop."""
 
-    def __init__(self, *, backend: Backend, models: Models, blobs: Blobs, slots: int) -> None:
+    def __init__(self, *, backend: Backend, models: Models, blobs: Blobs, trainer: Trainer, slots: int) -> None:
         self._backend = backend
         self._models = models
         self._blobs = blobs
-        self.trainer = Trainer(models=models, blobs=blobs)
+        self.trainer = trainer
         self._queue: queue.SimpleQueue[Job] = queue.SimpleQueue()
         for slot in range(slots):
             threading.Thread(target=self._work, name=f"engine-{slot}", daemon=True).start()

@@ -15,14 +15,17 @@ from understudy_worker.wire import Generation
 
 
 class Draws:
-    """Uniform numbers of one sequence. They depend on the seed and the prompt's tokens alone: neither on the batch
-    nor on the place in it, and two prompts of one seed do not share them."""
+    """Uniform numbers of one sequence. They depend on its key alone: neither on the batch nor on the place in it."""
 
-    def __init__(self, seed: int, prompt_ids: Sequence[int]) -> None:
-        text = f"sample:{seed}:{','.join(map(str, prompt_ids))}"
+    def __init__(self, key: str) -> None:
         self._generator = torch.Generator().manual_seed(
-            int.from_bytes(hashlib.sha256(text.encode()).digest()[:7], "big")
+            int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
         )
+
+    @classmethod
+    def of_prompt(cls, seed: int, prompt_ids: Sequence[int]) -> Draws:
+        """Of a seed and the prompt's tokens: two prompts of one seed do not share their numbers."""
+        return cls(f"sample:{seed}:{','.join(map(str, prompt_ids))}")
 
     def next(self) -> float:
         """Uniform in [0, 1)."""

@@ -33,10 +33,10 @@ def logprobs(loaded: LoadedModel, tokens: Tokens) -> list[float]:
     rounding of fp32 is 2e-5 nats a token against fp64 (measured), so only the same kernels agree to 1e-5. Alone, a
     value depends on nothing but its tokens.
     """
-    states_ND = response_states(loaded.model, [tokens], length=len(tokens))
+    states_ND = response_states(loaded.model.base_model, [tokens])
     targets_N = response_targets([tokens], device=states_ND.device)
     values: list[float] = []
-    for chunk in chunks(len(targets_N), HEAD_CHUNK):
+    for chunk in chunks(0, len(targets_N), HEAD_CHUNK):
         logprobs_NV = loaded.head(_enough_rows(states_ND[chunk])).log_softmax(dim=1)
         values += logprobs_NV[: len(targets_N[chunk])].gather(1, targets_N[chunk, None])[:, 0].tolist()
     if not all(value > float("-inf") for value in values):  # NaN compares false too

@@ -1,30 +1,33 @@
-"""One optimizer step: a pure function of the run's state, the step's number and its plan, down to the bits.
-
-Shape suffixes: N response positions of a micro-batch, D hidden size, V vocabulary.
-"""
+"""One optimizer step: a pure function of the run's state, the step's number and its plan, down to the bits."""
 
 from __future__ import annotations
 
 import hashlib
 import struct
 import time
-from collections import Counter
+from collections import defaultdict
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
-from understudy_worker.data import Example, Examples, batch_indices, micro_batches
+from understudy_worker.data import Example, Examples, batch_indices
 from understudy_worker.digests import json_digest
 from understudy_worker.errors import WorkerError
-from understudy_worker.forward import chunks, response_states, response_targets
-from understudy_worker.models import LoadedModel
-from understudy_worker.objectives import REGISTRY
+from understudy_worker.forward import response_states
+from understudy_worker.layout import Counts, Part, count, deal, kd_ratio, micro_batches, works
+from understudy_worker.losses import Loss, Micro, Sums, Weights
+from understudy_worker.memory import peak_memory_bytes
 from understudy_worker.optimizer import learning_rate, set_learning_rate
+from understudy_worker.ranks import Ranks, Whole
+from understudy_worker.rewards import rewards
+from understudy_worker.samples import Drawn
+from understudy_worker.sharding import full
+from understudy_worker.stopwatch import Phase, Stopwatch
+from understudy_worker.student import Student
+from understudy_worker.teacher import FrozenTeacher, Hits, TeacherChunk
 from understudy_worker.wire import PlanEntry, RunSpec, StepMetrics
-
-# No objective here draws samples; the chain keeps their place.
-NO_SAMPLES = hashlib.sha256(b"").hexdigest()
 
 
 @dataclass(eq=False)
@@ -34,15 +37,22 @@ class RunState:
     run: str
     lineage: int
     spec: RunSpec
-    student: LoadedModel
-    teacher: LoadedModel | None
+    student: Student
+    whole: Whole
+    ranks: Ranks
+    teacher: FrozenTeacher | None
+    reward_model: FrozenTeacher | None
     optimizer: torch.optim.Optimizer
     examples: Examples
+    plain_text: tuple[Example, ...]
+    drawn: Drawn
     head: int
     head_hash: str
     resume_at: float
     # Seconds that the last resume state took to store; expected ones before the first.
     upload_s: float
+    # Seconds that the step before was held up by copying what is stored beside training.
+    copying_s: float = 0.0
     sound: bool = True
 
 
@@ -74,63 +84,193 @@ def plan_at(plan: list[PlanEntry], n: int) -> PlanEntry:
 
 
 def take_step(state: RunState, *, plan: PlanEntry) -> StepOutcome:
-    """Advance the state by one step. OutOfMemory, and `nonfinite_loss` naming the rows, leave the state intact."""
+    """Advance the state by one step, whose answers are drawn. OutOfMemory, and `nonfinite_loss` naming the rows, leave
+    the state intact."""
     began = time.monotonic()
-    n = state.head + 1
-    spec = state.spec
-    row_ids = tuple(example.row for example in state.examples.kept)
-    indices = batch_indices(row_ids, seed=spec.seed, n=n, batch_size=spec.batch_size)
-    micros = micro_batches([state.examples.kept[index] for index in indices], tokens=plan.micro_batch_tokens)
-    count = sum(len(example.tokens.response) for micro in micros for example in micro)
-    sums = accumulate(state, micros, n=n, count=count, head_chunk=plan.head_chunk)
-    grad_norm = clip(state.student.model, spec.optimizer.grad_clip)
-    if not torch.isfinite(torch.tensor(grad_norm)):
-        raise _nonfinite("gradient", n, [example for micro in micros for example in micro])
-    rate = learning_rate(n, spec.optimizer)
-    set_learning_rate(state.optimizer, rate)
-    state.sound = False
-    state.optimizer.step()
-    state.optimizer.zero_grad(set_to_none=True)
-    prev, loss = state.head_hash, sums["loss"] / count
-    state.head, state.head_hash = n, _chain(prev, n, plan, micros, loss, grad_norm)
+    n, spec, watch = state.head + 1, state.spec, Stopwatch()
+    watch.seconds["upload"] = state.copying_s
+    with watch("data"):
+        rows = works(spec, _batch(state.examples.kept, spec, n), _plain(state, n), n=n, answers=state.drawn.answers)
+        counts = count(rows)
+        shares = [micro_batches(share, tokens=plan.micro_batch_tokens) for share in deal(rows, state.ranks.world)]
+    step = _Step(state, n=n, counts=counts, head_chunk=plan.head_chunk, watch=watch)
+    sums = step.accumulate(shares)
+    means = _means(sums, counts, spec)
+    with watch("optimizer"):
+        grad_norm = clip(state.student, spec.optimizer.grad_clip)
+        if not torch.isfinite(torch.tensor(grad_norm)):
+            raise _nonfinite("gradient", n, [part for work in rows for part in work])
+        rate = learning_rate(n, spec.optimizer)
+        set_learning_rate(state.optimizer, rate)
+        state.sound = False
+        state.optimizer.step()
+        state.optimizer.zero_grad(set_to_none=True)
+    prev, samples = state.head_hash, state.drawn.digest(n)
+    state.head, state.head_hash = n, _chain(prev, n, plan, shares, samples, means["loss"], grad_norm)
     state.sound = True
     seconds = time.monotonic() - began
-    metrics = _metrics(sums, count=count, grad_norm=grad_norm, rate=rate, seconds=seconds)
+    metrics = StepMetrics.model_validate(
+        {
+            **{name: means.get(name) for name in METRICS},
+            "loss": means["loss"],
+            "grad_norm": grad_norm,
+            "learning_rate": rate,
+            "tokens": counts.tokens,
+            "tokens_per_second": counts.tokens / seconds,
+            "seconds": seconds,
+            "phases": {phase: watch.seconds[phase] for phase in PHASES},
+            "teacher_cache": {"hits": step.hits.hits, "misses": step.hits.misses},
+            "memory_bytes": peak_memory_bytes(),
+        }
+    )
     return StepOutcome(n=n, prev=prev, hash=state.head_hash, metrics=metrics)
 
 
-def accumulate(
-    state: RunState, micros: list[list[Example]], *, n: int, count: int, head_chunk: int
-) -> dict[str, float]:
-    """Gradients of `loss sum / count` over every micro-batch, left in the parameters; the sums of loss and metrics."""
-    model = state.student.model
-    model.train()
-    state.optimizer.zero_grad(set_to_none=True)
-    totals: Counter[str] = Counter()
-    try:
-        for micro in micros:
-            # Dropout's numbers depend on the step and the rows alone: nothing is carried over or saved.
-            torch.manual_seed(_dropout_seed(state.spec.seed, n, micro))
-            sums = _guarded(state, micro, count=count, head_chunk=head_chunk)
-            if not all(value == value and abs(value) != float("inf") for value in sums.values()):
-                raise _nonfinite("loss", n, micro)
-            totals.update(sums)
-    except BaseException:
+# Null where the step has no such figure.
+METRICS = (
+    "loss/lm",
+    "loss/distill",
+    "loss/plain_text",
+    "margin/token_mean",
+    "argmax_agreement",
+    "rewards/chosen",
+    "rewards/rejected",
+    "rewards/margins",
+    "rewards/accuracies",
+    "reward/mean",
+    "kl/forward",
+    "kl/reverse",
+    "entropy/teacher",
+    "entropy/student",
+)
+PHASES: tuple[Phase, ...] = ("data", "teacher", "forward", "backward", "optimizer", "upload")
+
+
+def _batch(kept: Sequence[Example], spec: RunSpec, n: int) -> list[Example]:
+    row_ids = tuple(example.row for example in kept)
+    return [kept[index] for index in batch_indices(row_ids, seed=spec.seed, n=n, batch_size=spec.batch_size)]
+
+
+def _plain(state: RunState, n: int) -> list[Example]:
+    return _batch(state.plain_text, state.spec, n) if state.plain_text else []
+
+
+class _Step:
+    """Gradients of one step."""
+
+    def __init__(self, state: RunState, *, n: int, counts: Counts, head_chunk: int, watch: Stopwatch) -> None:
+        self._state = state
+        self._n = n
+        self._watch = watch
+        self.hits = Hits()
+        spec = state.spec
+        self._weights = _weights(spec, counts, world=state.ranks.world)
+        self._broken: list[Part] | None = None
+        self._loss = Loss(
+            spec.objective,
+            head=state.student.head,
+            head_chunk=head_chunk,
+            diagnose=n % spec.metrics_every == 0,
+            watch=watch,
+        )
+
+    def accumulate(self, shares: Sequence[list[list[Part]]]) -> Sums:
+        """Gradients over every micro-batch of every rank, left in the parameters; the sums of loss terms and metrics.
+        A rank with fewer micro-batches than another repeats one that weighs nothing: all take part in every
+        exchange."""
+        state, spec = self._state, self._state.spec
+        mine = shares[state.ranks.rank]
+        rounds = max(map(len, shares))
+        state.student.train(True)
         state.optimizer.zero_grad(set_to_none=True)
-        raise
-    finally:
-        model.train(False)
-    return dict(totals)
-
-
-def _guarded(state: RunState, micro: list[Example], *, count: int, head_chunk: int) -> dict[str, float]:
-    try:
-        return _micro_batch(state, micro, count=count, head_chunk=head_chunk)
-    except RuntimeError as error:
-        if not is_out_of_memory(error):
+        totals: Sums = defaultdict(float)
+        try:
+            for index in range(rounds):
+                parts = mine[index] if index < len(mine) else next(share for share in shares if share)[0]
+                state.whole.sync(index == rounds - 1)
+                # Dropout's numbers depend on the step and the rows alone: nothing is carried over or saved.
+                torch.manual_seed(_dropout_seed(spec.seed, self._n, parts))
+                sums = self._guarded(parts, self._weights if index < len(mine) else Weights(0.0, 0.0, 0.0))
+                if not all(value == value and abs(value) != float("inf") for value in sums.values()):
+                    self._broken = self._broken or parts
+                if index < len(mine):
+                    for name, value in sums.items():
+                        totals[name] += value
+            return self._checked(state.ranks.total(totals))
+        except BaseException:
+            state.optimizer.zero_grad(set_to_none=True)
             raise
-    longest = max(len(example.tokens) for example in micro)
-    raise OutOfMemory(rows=len(micro), tokens=longest * len(micro))
+        finally:
+            state.student.train(False)
+
+    def _checked(self, totals: Sums) -> Sums:
+        """Raise `nonfinite_loss`, on every rank at once."""
+        if all(value == value and abs(value) != float("inf") for value in totals.values()):
+            return totals
+        raise _nonfinite("loss", self._n, self._broken or [])
+
+    def _guarded(self, parts: list[Part], weights: Weights) -> Sums:
+        try:
+            return self._micro_batch(parts, weights)
+        except RuntimeError as error:
+            if not is_out_of_memory(error):
+                raise
+        raise OutOfMemory(rows=len({part.row for part in parts}), tokens=sum(len(part.tokens) for part in parts))
+
+    def _micro_batch(self, parts: list[Part], weights: Weights) -> Sums:
+        state, watch = self._state, self._watch
+        with watch("teacher"):
+            micro = self._beside(parts)
+
+        def compute() -> tuple[Tensor, Sums]:
+            with watch("forward"):
+                states_ND = response_states(state.student.body, [part.tokens for part in parts])
+            return self._loss(states_ND, micro, weights=weights)
+
+        with state.student.compute():
+            loss, sums = state.whole.run(compute)
+        with watch("backward"):
+            loss.backward()
+        return sums
+
+    def _beside(self, parts: list[Part]) -> Micro:
+        """What the distillation term reads beside the student."""
+        state = self._state
+        read = [part for part in parts if part.distill is not None]
+        teacher = None
+        if state.teacher is not None and read:
+            entries, hits = state.teacher.entries([part.tokens for part in read])
+            self.hits += hits
+            teacher = TeacherChunk.of(entries, state.teacher.head)
+        rewards_S = None
+        if read and read[0].distill == "policy":
+            rewards_S = rewards(
+                read, teacher, spec=state.spec, tokenizer=state.student.loaded.tokenizer, model=state.reward_model
+            )
+        return Micro(parts=parts, teacher=teacher, rewards_S=rewards_S)
+
+
+def _weights(spec: RunSpec, counts: Counts, *, world: int) -> Weights:
+    """An empty term weighs nothing. Gradients are averaged over the ranks, so each weighs its sums `world` times."""
+    ratio = kd_ratio(spec)
+    coef = spec.plain_text.coef if spec.plain_text else 0.0
+    return Weights(
+        lm=world * (1 - ratio) / max(1, counts.lm),
+        plain_text=world * coef / max(1, counts.plain_text),
+        distill=world * ratio / max(1, counts.distill),
+    )
+
+
+def _means(sums: Sums, counts: Counts, spec: RunSpec) -> dict[str, float]:
+    """Each sum over its own global count, and the loss that is minimised."""
+    denominators = {"loss/lm": counts.lm, "loss/plain_text": counts.plain_text, "reward/mean": spec.batch_size}
+    means = {name: value / denominators.get(name, counts.distill) for name, value in sums.items()}
+    weights = {
+        "loss/lm": 1 - kd_ratio(spec),
+        "loss/distill": kd_ratio(spec),
+        "loss/plain_text": spec.plain_text.coef if spec.plain_text else 0.0,
+    }
+    return {**means, "loss": sum(weight * means.get(name, 0.0) for name, weight in weights.items())}
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -140,80 +280,40 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def _micro_batch(state: RunState, micro: list[Example], *, count: int, head_chunk: int) -> dict[str, float]:
-    """Forward and backward of one micro-batch. The output matrix is applied to a chunk of positions at a time, and
-    each chunk's backward runs before the next, so that logits exist for `head_chunk` positions only."""
-    objective = REGISTRY[state.spec.objective.type]
-    tokens = [example.tokens for example in micro]
-    length = max(len(sequence) for sequence in tokens)
-    teacher_ND = None
-    if state.teacher is not None and objective.NEEDS_TEACHER:
-        with torch.inference_mode():
-            teacher_ND = response_states(state.teacher.model, tokens, length=length)
-    states_ND = response_states(state.student.model, tokens, length=length)
-    leaf_ND = states_ND.detach().requires_grad_()
-    targets_N = response_targets(tokens, device=states_ND.device)
-    sums: dict[str, Tensor] = {}
-    for chunk in chunks(len(targets_N), head_chunk):
-        teacher_NV = None
-        if teacher_ND is not None and state.teacher is not None:
-            # no_grad, not inference mode: autograd saves these beside the student's
-            with torch.no_grad():
-                teacher_NV = state.teacher.head(teacher_ND[chunk].clone())
-        loss, metrics = objective.token_terms(
-            state.student.head(leaf_ND[chunk]), teacher_NV, targets_N[chunk], spec=state.spec.objective
-        )
-        (loss / count).backward()
-        for name, value in {"loss": loss.detach(), **metrics}.items():
-            sums[name] = sums[name] + value.double() if name in sums else value.double()
-    states_ND.backward(leaf_ND.grad)
-    return {name: float(value) for name, value in sums.items()}
-
-
-def clip(model: nn.Module, most: float) -> float:
+def clip(student: Student, most: float) -> float:
     """L2 clipping over all trainable parameters together; the norm before clipping."""
-    return float(torch.nn.utils.clip_grad_norm_(model.parameters(), most))
+    return float(full(torch.nn.utils.clip_grad_norm_([parameter for _, parameter in student.trainable()], most)))
 
 
-def _chain(prev: str, n: int, plan: PlanEntry, micros: list[list[Example]], loss: float, grad_norm: float) -> str:
+def _chain(
+    prev: str,
+    n: int,
+    plan: PlanEntry,
+    shares: Sequence[list[list[Part]]],
+    samples: str,
+    loss: float,
+    grad_norm: float,
+) -> str:
     """SHA-256 over previous hash, n, plan and layout, samples, and the bits of loss and gradient norm."""
     layout = {
         "micro_batch_tokens": plan.micro_batch_tokens,
         "head_chunk": plan.head_chunk,
-        "micro_batches": [[example.row for example in micro] for micro in micros],
+        "micro_batches": [[[[part.row, *part.kind] for part in parts] for parts in share] for share in shares],
     }
     digest = hashlib.sha256()
-    digest.update(f"{prev}\n{n}\n{json_digest(layout)}\n{NO_SAMPLES}\n".encode())
+    digest.update(f"{prev}\n{n}\n{json_digest(layout)}\n{samples}\n".encode())
     digest.update(struct.pack("<dd", loss, grad_norm))
     return digest.hexdigest()
 
 
-def _dropout_seed(seed: int, n: int, micro: list[Example]) -> int:
-    rows = ",".join(example.row for example in micro)
+def _dropout_seed(seed: int, n: int, parts: Sequence[Part]) -> int:
+    rows = ",".join(part.row for part in parts)
     return int.from_bytes(hashlib.sha256(f"dropout:{seed}:{n}:{rows}".encode()).digest()[:7], "big")
 
 
-def _nonfinite(what: str, n: int, examples: list[Example]) -> WorkerError:
-    rows = ", ".join(example.row for example in examples[:32])
+def _nonfinite(what: str, n: int, parts: Sequence[Part]) -> WorkerError:
+    rows = ", ".join(dict.fromkeys(part.row for part in parts[:32]))
     return WorkerError(
         "nonfinite_loss",
         f"the {what} of step {n} is not finite, with rows {rows}; lower the learning rate or look at these rows",
-    )
-
-
-def _metrics(sums: dict[str, float], *, count: int, grad_norm: float, rate: float, seconds: float) -> StepMetrics:
-    means: dict[str, float | None] = {name: value / count for name, value in sums.items()}
-    names = ("loss/lm", "loss/distill", "margin/token_mean", "argmax_agreement")
-    unknown = ("rewards/chosen", "rewards/rejected", "rewards/margins", "rewards/accuracies")
-    fields = {name: means.get(name) for name in names} | dict.fromkeys(unknown)
-    return StepMetrics.model_validate(
-        {
-            **fields,
-            "loss": means["loss"],
-            "grad_norm": grad_norm,
-            "learning_rate": rate,
-            "tokens": count,
-            "tokens_per_second": count / seconds,
-            "seconds": seconds,
-        }
     )

@@ -24,7 +24,22 @@ class Ack(WireModel):
 AckStatus = TypeAliasType("AckStatus", Literal['ok', 'duplicate', 'stale_fence', 'gap', 'diverged', 'cancelled'])
 
 
-Beta = TypeAliasType("Beta", Annotated[float, Field(ge=0.0, lt=1.0)])
+class AdaptiveKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['adaptive_kl']
+    head_mass: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+Beta = TypeAliasType("Beta", Annotated[float, Field(description='null: 0.1, and 2.0 for simpo', gt=0.0, le=100.0)])
+
+
+Beta1 = TypeAliasType("Beta1", Annotated[float, Field(ge=0.0, lt=1.0)])
 
 
 BlobKey = TypeAliasType(
@@ -131,10 +146,16 @@ class DpkdObjective(WireModel):
         extra='forbid',
     )
     type: Literal['dpkd']
-    granularity: Literal['token'] = 'token'
-    variant: Literal['sigmoid'] = 'sigmoid'
-    beta: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
+    granularity: Literal['token', 'sequence'] = 'token'
+    variant: Literal['sigmoid', 'ipo', 'dpop', 'simpo'] = 'sigmoid'
+    beta: Annotated[Beta | None, Field(description='null: 0.1, and 2.0 for simpo')] = None
     label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)] = 0
+    length_normalize: bool = False
+    reference_free: bool = False
+    lambda_: Annotated[float, Field(alias='lambda', description="dpop's weight", ge=0.0, le=1000000.0)] = 50
+    gamma: Annotated[float, Field(description="simpo's target margin", ge=0.0, le=1000.0)] = 1
+    pairs: Literal['sampled', 'data'] = 'sampled'
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
     kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
@@ -194,6 +215,17 @@ class Fingerprint(WireModel):
 
 
 FinishReason = TypeAliasType("FinishReason", Literal['stop', 'length'])
+
+
+class ForwardKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['forward_kl']
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class GenerateBatch(WireModel):
@@ -259,6 +291,13 @@ class Generation(WireModel):
 GgufFile = TypeAliasType("GgufFile", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$')])
 
 
+class GraderReward(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    grader: Literal['exact_match']
+
+
 Head = TypeAliasType(
     "Head", Annotated[int, Field(description="the run's head, where the status is gap", ge=0, le=9007199254740991)]
 )
@@ -311,6 +350,40 @@ class HubSource(WireModel):
 Id = TypeAliasType("Id", Annotated[str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')])
 
 
+Id1 = TypeAliasType("Id1", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+class ImplicitReward(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    implicit: ModelName
+
+
+class InitConfig(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    model_type: Literal['llama'] = 'llama'
+    hidden_size: Annotated[int, Field(ge=8, le=16384)]
+    intermediate_size: Annotated[int, Field(ge=8, le=65536)]
+    num_hidden_layers: Annotated[int, Field(ge=1, le=1024)]
+    num_attention_heads: Annotated[int, Field(ge=1, le=256)]
+    num_key_value_heads: Annotated[int, Field(ge=1, le=256)]
+    max_position_embeddings: Annotated[int, Field(ge=2, le=131072)] = 2048
+    tie_word_embeddings: bool = True
+
+
+class InitSource(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['init']
+    config: InitConfig
+    tokenizer: StoredModel
+    seed: Seed
+
+
 class Items(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -345,6 +418,18 @@ class JobTick(WireModel):
     phase: Literal['loading', 'replaying', 'working', 'uploading']
     done: Annotated[int, Field(ge=0, le=9007199254740991)]
     total: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class JsdObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['jsd']
+    interpolation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 LayerIndice = TypeAliasType("LayerIndice", Annotated[int, Field(ge=0, le=1023)])
@@ -385,6 +470,15 @@ class LocalSource(WireModel):
     name: Name
 
 
+class Lora(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    rank: Annotated[int, Field(ge=1, le=1024)] = 16
+    alpha: Annotated[float, Field(gt=0.0, le=4096.0)] = 32
+    targets: Annotated[list[Target], Field(max_length=32, min_length=1)] = ['all-linear']
+
+
 class Message(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -397,6 +491,16 @@ Messages = TypeAliasType("Messages", Annotated[list[Message], Field(max_length=2
 
 
 MicroBatchTokens = TypeAliasType("MicroBatchTokens", Annotated[int, Field(ge=16, le=10000000)])
+
+
+class MiniLlmObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['minillm']
+    length_normalize: bool = True
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class Mismatch(WireModel):
@@ -413,7 +517,9 @@ class Mismatch(WireModel):
     got: Sha256
 
 
-ModelBase = TypeAliasType("ModelBase", Annotated[HubSource | LocalSource | FilesSource, Field(discriminator='type')])
+ModelBase = TypeAliasType(
+    "ModelBase", Annotated[HubSource | LocalSource | FilesSource | InitSource, Field(discriminator='type')]
+)
 
 
 class ModelFacts(WireModel):
@@ -429,6 +535,18 @@ class ModelFacts(WireModel):
     weights_digest: Sha256
     tokenizer_digest: Sha256
     template_digest: Sha256
+
+
+ModelName = TypeAliasType(
+    "ModelName",
+    Annotated[
+        str,
+        Field(
+            description="a model's id, its name in the project, or a checkpoint such as run_x@120",
+            pattern='^[0-9A-Za-z][0-9A-Za-z._@-]{0,127}$',
+        ),
+    ],
+)
 
 
 class ModelRef(WireModel):
@@ -457,10 +575,11 @@ class Optimizer(WireModel):
     model_config = ConfigDict(
         extra='forbid',
     )
+    type: Literal['adamw', 'adamw_8bit'] = 'adamw'
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.0005
     min_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
-    betas: Annotated[list[Beta], Field(max_length=2, min_length=2)] = [0.9, 0.999]
+    betas: Annotated[list[Beta1], Field(max_length=2, min_length=2)] = [0.9, 0.999]
     schedule: Literal['cosine', 'linear', 'constant'] = 'cosine'
     warmup_steps: Annotated[int, Field(ge=0, le=1000000)] = 0
     total_steps: Annotated[int, Field(ge=1, le=1000000)] = 300
@@ -480,6 +599,26 @@ class OutOfMemory(WireModel):
     n: Annotated[int, Field(ge=1, le=9007199254740991)]
     rows: Annotated[int, Field(ge=1, le=9007199254740991)]
     tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
+
+
+class PhaseSeconds(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    data: Annotated[float, Field(ge=0.0)]
+    teacher: Annotated[float, Field(ge=0.0)]
+    forward: Annotated[float, Field(ge=0.0)]
+    backward: Annotated[float, Field(ge=0.0)]
+    optimizer: Annotated[float, Field(ge=0.0)]
+    upload: Annotated[float, Field(ge=0.0)]
+
+
+class PlainText(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    data: SplitRef
+    coef: Annotated[float, Field(gt=0.0)]
 
 
 class PlanEntry(WireModel):
@@ -578,6 +717,31 @@ class ResumeStateDone(WireModel):
     state: StoredState
 
 
+class ReverseKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['reverse_kl']
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+Reward = TypeAliasType("Reward", GraderReward | ImplicitReward)
+
+
+class RewardKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['reward_kl']
+    reward: Reward
+    beta: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
 class Row(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -623,15 +787,76 @@ class RunSpec(WireModel):
     teacher: ModelRef | None
     student: ModelRef
     data: SplitRef
+    responses: Literal['data', 'teacher']
+    teacher_sampling: TeacherSampling
+    plain_text: PlainText | None
+    reward_model: Annotated[ModelRef | None, Field(description='the checkpoint of an implicit reward')]
     template: Template
     max_prompt_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
     max_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
     objective: Objective
     optimizer: Optimizer
     batch_size: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
-    dtype: Literal['float32']
+    dtype: Literal['float32', 'bfloat16']
+    lora: Lora | None
+    gradient_checkpointing: bool
     seed: Seed
+    metrics_every: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
     checkpoint_every: CheckpointEvery | None
+
+
+class SampledRow(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    place: Annotated[
+        int,
+        Field(description='(step - 1) * batch_size + index in the batch; for the teacher 0', ge=0, le=9007199254740991),
+    ]
+    row: str
+    ids: Annotated[list[Id1], Field(min_length=1)]
+
+
+class SampledRows(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    rows: Annotated[list[SampledRow], Field(min_length=1)]
+
+
+class Samples(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['samples']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    run: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
+    samples: SamplesRef
+
+
+class SamplesRef(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    source: SamplesSource
+    n: Annotated[int, Field(ge=1, le=9007199254740991)]
+    blob: BlobRef
+
+
+SamplesSource = TypeAliasType("SamplesSource", Literal['student', 'teacher'])
+
+
+class Sampling(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 1
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
+    max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 128
+    refresh_every: Annotated[int, Field(ge=1, le=1000)] = 16
 
 
 class ScoreItem(WireModel):
@@ -675,6 +900,14 @@ class ScoredResponse(WireModel):
 Seed = TypeAliasType("Seed", Annotated[int, Field(ge=0, le=4294967295)])
 
 
+class SeqKdObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['seqkd']
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1
+
+
 class SftObjective(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -682,12 +915,33 @@ class SftObjective(WireModel):
     type: Literal['sft']
 
 
-Objective = TypeAliasType("Objective", Annotated[DpkdObjective | SftObjective, Field(discriminator='type')])
-
-
 Sha256 = TypeAliasType(
     "Sha256", Annotated[str, Field(description='SHA-256, 64 lower-case hexadecimal digits', pattern='^[0-9a-f]{64}$')]
 )
+
+
+class SkewForwardKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['skew_forward_kl']
+    skew: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+class SkewReverseKlObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['skew_reverse_kl']
+    skew: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class SkippedExample(WireModel):
@@ -727,7 +981,7 @@ class StepDone(WireModel):
 FromWorker = TypeAliasType(
     "FromWorker",
     Annotated[
-        Hello | Progress | Rows | StepDone | OutOfMemory | Mismatch | CheckpointDone | ResumeStateDone | Items | Result | Fail | Refuse,
+        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Result | Fail | Refuse,
         Field(discriminator='type'),
     ],
 )
@@ -740,20 +994,36 @@ class StepMetrics(WireModel):
     loss: float
     loss_lm: Annotated[float | None, Field(alias='loss/lm')]
     loss_distill: Annotated[float | None, Field(alias='loss/distill')]
+    loss_plain_text: Annotated[float | None, Field(alias='loss/plain_text')]
     margin_token_mean: Annotated[float | None, Field(alias='margin/token_mean')]
     argmax_agreement: float | None
     rewards_chosen: Annotated[float | None, Field(alias='rewards/chosen')]
     rewards_rejected: Annotated[float | None, Field(alias='rewards/rejected')]
     rewards_margins: Annotated[float | None, Field(alias='rewards/margins')]
     rewards_accuracies: Annotated[float | None, Field(alias='rewards/accuracies')]
+    reward_mean: Annotated[float | None, Field(alias='reward/mean')]
+    kl_forward: Annotated[float | None, Field(alias='kl/forward')]
+    kl_reverse: Annotated[float | None, Field(alias='kl/reverse')]
+    entropy_teacher: Annotated[float | None, Field(alias='entropy/teacher')]
+    entropy_student: Annotated[float | None, Field(alias='entropy/student')]
     grad_norm: float
     learning_rate: float
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
     tokens_per_second: Annotated[float, Field(ge=0.0)]
     seconds: Annotated[float, Field(ge=0.0)]
+    phases: PhaseSeconds
+    teacher_cache: TeacherCache
+    memory_bytes: Annotated[
+        int, Field(description='high-water mark of the process, or of the GPU', ge=0, le=9007199254740991)
+    ]
 
 
 StopItem = TypeAliasType("StopItem", Annotated[str, Field(max_length=100, min_length=1)])
+
+
+StoredModel = TypeAliasType(
+    "StoredModel", Annotated[HubSource | LocalSource | FilesSource, Field(discriminator='type')]
+)
 
 
 class StoredState(WireModel):
@@ -764,6 +1034,26 @@ class StoredState(WireModel):
     sha256: Sha256
     parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
+
+
+Target = TypeAliasType("Target", Annotated[str, Field(pattern='^[0-9A-Za-z_.-]{1,64}$')])
+
+
+class TeacherCache(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    hits: Annotated[int, Field(ge=0, le=9007199254740991)]
+    misses: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class TeacherSampling(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
+    max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 128
 
 
 Template = TypeAliasType(
@@ -810,6 +1100,7 @@ class TrainPayload(WireModel):
     resume: StoredState | None
     hashes: Annotated[list[Sha256], Field(max_length=10000)]
     checkpoint_at: list[CheckpointAtItem]
+    samples: Annotated[list[SamplesRef], Field(max_length=100000)]
 
 
 Payload = TypeAliasType(
@@ -821,6 +1112,26 @@ Payload = TypeAliasType(
 
 
 TtlMs = TypeAliasType("TtlMs", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+class TvdObjective(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['tvd']
+    temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
+    on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
+    sampling: Annotated[Sampling, Field(validate_default=True)] = {}
+    kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
+
+
+Objective = TypeAliasType(
+    "Objective",
+    Annotated[
+        DpkdObjective | RewardKlObjective | SftObjective | SeqKdObjective | MiniLlmObjective | ForwardKlObjective | ReverseKlObjective | JsdObjective | SkewForwardKlObjective | SkewReverseKlObjective | TvdObjective | AdaptiveKlObjective,
+        Field(discriminator='type'),
+    ],
+)
 
 
 class Welcome(WireModel):
@@ -850,3 +1161,4 @@ class Wire(WireModel):
     to_worker: ToWorker
     row: Row
     blob_stored: BlobStored
+    sampled_rows: SampledRows

@@ -1,7 +1,7 @@
 // The model registry: what a client registers, what a worker loads, what the worker found.
 import { z } from "zod";
 import { FileRef } from "./blobs.ts";
-import { Failure, Id, ModelName, Name, Sha256, Timestamp, listOf } from "./common.ts";
+import { Failure, Id, ModelName, Name, Seed, Sha256, Timestamp, listOf } from "./common.ts";
 
 const HubRepo = z.string().regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$/);
 const Revision = z.string().regex(/^[0-9a-f]{40}$/);
@@ -27,6 +27,20 @@ export const LocalSource = z
 export const PruneSource = z
   .strictObject({ type: z.enum(["prune"]), model: ModelName, keep_layers: z.int().min(1).max(1024) })
   .meta({ id: "PruneSource", description: "a copy that keeps layers floor(i*(L-1)/(k-1)+0.5), i = 0..k-1" });
+
+/** A Llama-like model of these sizes; its vocabulary is its tokenizer's model's. */
+export const InitConfig = z
+  .strictObject({
+    model_type: z.enum(["llama"]).default("llama"),
+    hidden_size: z.int().min(8).max(16_384),
+    intermediate_size: z.int().min(8).max(65_536),
+    num_hidden_layers: z.int().min(1).max(1024),
+    num_attention_heads: z.int().min(1).max(256),
+    num_key_value_heads: z.int().min(1).max(256),
+    max_position_embeddings: z.int().min(2).max(131_072).default(2048),
+    tie_word_embeddings: z.boolean().default(true),
+  })
+  .meta({ id: "InitConfig" });
 
 export const ModelSource = z
   .discriminatedUnion("type", [HubSource, LocalSource, PruneSource])
@@ -67,15 +81,20 @@ export const Model = z
 
 export const ModelList = listOf(Model).meta({ id: "ModelList" });
 
+const FilesSource = z
+  .strictObject({ type: z.enum(["files"]), files: z.array(FileRef).min(1).max(64) })
+  .meta({ id: "FilesSource", description: "a checkpoint: safetensors, config, tokenizer" });
+
+/** Where a tokenizer comes from: the folder of a model. */
+const StoredModel = z.discriminatedUnion("type", [HubSource, LocalSource, FilesSource]).meta({ id: "StoredModel" });
+
+const InitSource = z
+  .strictObject({ type: z.enum(["init"]), config: InitConfig, tokenizer: StoredModel, seed: Seed })
+  .meta({ id: "InitSource", description: "random weights, a function of config, the tokenizer's model and seed" });
+
 /** Weights as a worker finds them, before any layer is dropped. */
 export const ModelBase = z
-  .discriminatedUnion("type", [
-    HubSource,
-    LocalSource,
-    z
-      .strictObject({ type: z.enum(["files"]), files: z.array(FileRef).min(1).max(64) })
-      .meta({ id: "FilesSource", description: "a checkpoint: safetensors, config, tokenizer" }),
-  ])
+  .discriminatedUnion("type", [HubSource, LocalSource, FilesSource, InitSource])
   .meta({ id: "ModelBase" });
 
 /** All that a worker needs to hold a model; `digest` is null until a worker has prepared it once, then verified at every load. */

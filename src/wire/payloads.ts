@@ -3,7 +3,7 @@ import { z } from "zod";
 import { Id, Prompt, Seed, Sha256, Template, text } from "./common.ts";
 import { FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
-import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
+import { PlanEntry, RowsReport, RunSpec, SamplesRef, StoredState } from "./runs.ts";
 
 export const JobKind = z.enum(["prepare", "score", "compare", "generate", "train"]).meta({ id: "JobKind" });
 
@@ -62,7 +62,8 @@ export const GeneratePayload = z
 /** Steps `from..to` of a run. The worker reaches `from - 1` from its own memory if it holds exactly `head_hash` there,
  * else by loading `resume` (null: the student as registered, step 0) and replaying, verifying each of `hashes`
  * (those of steps resume.step+1 .. from-1, in order). `rows` is null until a worker has reported them.
- * `checkpoint_at` lists the steps in `from-1..to` after which a checkpoint is uploaded. */
+ * `checkpoint_at` lists the steps in `from-1..to` after which a checkpoint is uploaded. `samples` lists what the lineage
+ * has journaled: all of the teacher's, and the student's from the block of step resume.step+1 on. */
 export const TrainPayload = z
   .strictObject({
     kind: z.enum(["train"]),
@@ -76,6 +77,7 @@ export const TrainPayload = z
     resume: z.union([StoredState, z.null()]),
     hashes: z.array(Sha256).max(10_000),
     checkpoint_at: z.array(z.int().min(0)),
+    samples: z.array(SamplesRef).max(100_000),
   })
   .meta({ id: "TrainPayload" });
 

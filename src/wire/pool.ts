@@ -4,7 +4,7 @@ import { z } from "zod";
 import { BlobRef } from "./blobs.ts";
 import { Id, Sha256 } from "./common.ts";
 import { JobKind, GeneratedItem, Output, Payload } from "./payloads.ts";
-import { RowsReport, StepMetrics, StoredState } from "./runs.ts";
+import { RowsReport, SamplesRef, StepMetrics, StoredState } from "./runs.ts";
 
 const Seq = z.int().min(1);
 const Fence = z.int().min(1);
@@ -90,6 +90,11 @@ export const OutOfMemory = z
   })
   .meta({ id: "OutOfMemory", description: "the micro-batch that did not fit" });
 
+/** Sent, and acknowledged, before the first step that reads them. `gap`: others are journaled for that block; reload. */
+export const Samples = z
+  .strictObject({ type: z.enum(["samples"]), ...forRun, samples: SamplesRef })
+  .meta({ id: "Samples" });
+
 export const Mismatch = z
   .strictObject({ type: z.enum(["mismatch"]), ...forRun, n: z.int().min(1), got: Sha256 })
   .meta({ id: "Mismatch", description: "a replayed step's hash is not the journal's" });
@@ -157,6 +162,7 @@ export const FromWorker = z
     Rows,
     StepDone,
     OutOfMemory,
+    Samples,
     Mismatch,
     CheckpointDone,
     ResumeStateDone,

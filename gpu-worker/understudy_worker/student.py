@@ -1,0 +1,136 @@
+"""The student that a run trains: which of its parameters, in which precision, at which price in memory."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from pathlib import Path
+
+import torch
+from peft import LoraConfig, inject_adapter_in_model
+from peft.tuners.lora import LoraLayer
+from safetensors.torch import save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from understudy_worker.digests import own_tensors
+from understudy_worker.errors import WorkerError
+from understudy_worker.forward import Head
+from understudy_worker.models import LoadedModel
+from understudy_worker.wire import Lora, RunSpec
+
+# What wraps a linear module that has an adapter: the name of the module inside.
+BASE = ".base_layer"
+# The one adapter of a student, as peft names it.
+ADAPTER = "default"
+ALL_LINEAR = "all-linear"
+
+
+@dataclass(frozen=True, eq=False)
+class Student:
+    """fp32 weights throughout: bfloat16 is what they are computed in, not what they are."""
+
+    loaded: LoadedModel
+    dtype: str
+    lora: Lora | None
+
+    @property
+    def model(self) -> PreTrainedModel:
+        return self.loaded.model
+
+    @property
+    def body(self) -> nn.Module:
+        """Maps token ids to states."""
+        body: nn.Module = self.model.base_model
+        return body
+
+    @property
+    def head(self) -> Head:
+        return self.loaded.head
+
+    @property
+    def parameters(self) -> int:
+        return self.loaded.parameters
+
+    def compute(self) -> AbstractContextManager[object]:
+        """In which its forward pass runs; log-probabilities and losses are fp32 in any case."""
+        if self.dtype == "float32":
+            return nullcontext()
+        return torch.autocast(self.model.device.type, dtype=torch.bfloat16)
+
+    def trainable(self) -> list[tuple[str, nn.Parameter]]:
+        return [(name, parameter) for name, parameter in self.model.named_parameters() if parameter.requires_grad]
+
+    def train(self, mode: bool) -> None:
+        self.model.train(mode)
+
+    def own_tensors(self) -> list[tuple[str, Tensor]]:
+        """What training changes: adapters where it has them, else every weight and saved buffer."""
+        return list(self.trainable()) if self.lora else own_tensors(self.model)
+
+    def merged_tensors(self) -> Iterator[tuple[str, Tensor]]:
+        """The weights as a model without adapters has them: `W + (alpha / rank) B A` where there is one."""
+        layers = {name: module for name, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+        for name, tensor in own_tensors(self.model):
+            if ".lora_" in name:
+                continue
+            owner, _, leaf = name.rpartition(".")
+            layer = layers.get(owner.removesuffix(BASE))
+            if layer is not None and leaf == "weight":
+                yield name.replace(BASE, ""), tensor.detach() + layer.get_delta_weight(ADAPTER).detach()
+            else:
+                yield name.replace(BASE, ""), tensor
+
+    def save(self, folder: Path, weights: dict[str, Tensor], adapter: dict[str, Tensor]) -> None:
+        """A folder that transformers loads as it is, from `merged_tensors`; beside it the adapter alone, in peft's format
+        under names that transformers does not take for its own."""
+        self.model.save_pretrained(folder, state_dict=weights)
+        self.loaded.tokenizer.save_pretrained(folder)
+        if self.lora is not None:
+            save_file({name: tensor.contiguous() for name, tensor in adapter.items()}, folder / "lora.safetensors")
+            text = json.dumps(lora_config(self.lora).to_dict(), default=sorted, indent=2)
+            (folder / "lora.json").write_text(text)
+
+    def adapter_tensors(self) -> dict[str, Tensor]:
+        """As peft's own files name them; empty without adapters."""
+        names = {name: name.replace(f".{ADAPTER}.", ".") for name, _ in self.trainable()} if self.lora else {}
+        return {f"base_model.model.{names[name]}": tensor for name, tensor in self.trainable() if name in names}
+
+
+def prepare_student(loaded: LoadedModel, *, spec: RunSpec) -> Student:
+    """Make a model of one's own trainable, in place, as the run asks."""
+    model = loaded.model
+    if spec.lora is not None:
+        _adapt(model, spec.lora, seed=spec.seed)
+    if spec.gradient_checkpointing:
+        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    return Student(loaded=loaded, dtype=spec.dtype, lora=spec.lora)
+
+
+def lora_config(lora: Lora) -> LoraConfig:
+    """peft's description of the adapters."""
+    targets = list(lora.targets)
+    return LoraConfig(
+        r=lora.rank,
+        lora_alpha=lora.alpha,  # peft takes any number
+        target_modules=ALL_LINEAR if targets == [ALL_LINEAR] else targets,
+        lora_dropout=0.0,
+        bias="none",
+        task_type="CAUSAL_LM",
+    )
+
+
+def _adapt(model: PreTrainedModel, lora: Lora, *, seed: int) -> None:
+    """Low-rank adapters (arXiv 2106.09685) beside the targets; only they are trained. They begin at a function of the
+    run's seed, and change nothing yet: B is 0."""
+    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    torch.manual_seed(int.from_bytes(hashlib.sha256(f"lora:{seed}".encode()).digest()[:7], "big"))
+    try:
+        inject_adapter_in_model(lora_config(lora), model, adapter_name=ADAPTER)
+    except ValueError as error:
+        raise WorkerError(
+            "invalid_lora", f"lora.targets name no linear module of the student; it has {', '.join(sorted(linear))}"
+        ) from error
