@@ -76,6 +76,7 @@ export class Runs {
     return every(this.#http, CheckpointList, `/v1/runs/${id}/checkpoints`, options);
   }
 
+  /** `step`: a number, `step.lineage`, or `best`. */
   checkpoint(id: string, step: number | string): Promise<Checkpoint> {
     return this.#http.json(Checkpoint, `/v1/runs/${id}/checkpoints/${step}`);
   }

@@ -15,17 +15,11 @@ import { checkpointPlace } from "./models.ts";
 /** The route of their ids, which no client's Idempotency-Key can meet. */
 const ROUTE = "evaluation of a run's checkpoint";
 
-type Place = Pick<Checkpoint, "step" | "lineage">;
-
 /** What the run asks of its checkpoint of this step; null where that is not evaluated. */
 function askedOf({ evaluation, optimizer }: Run, step: number): Run["evaluation"] {
   const due = evaluation !== null && (step % evaluation.every === 0 || step === optimizer.total_steps);
   return due ? evaluation : null;
 }
-
-/** Whether a later lineage took the step again. */
-const isSuperseded = (run: Run, { step, lineage }: Place): boolean =>
-  run.lineage_breaks.some((taken) => taken.lineage > lineage && taken.from < step);
 
 async function contextOf(env: Env, project: string, idempotencyKey: string | null): Promise<Context | null> {
   const row = await findProject(database(env.DB), project);
@@ -39,7 +33,7 @@ export async function evaluateCheckpoint(env: Env, project: string, checkpoint: 
   if (ctx === null) return;
   const run = await ctx.pool.getRun(project, checkpoint.run);
   const asked = run === null ? null : askedOf(run, checkpoint.step);
-  if (run === null || asked === null || isSuperseded(run, checkpoint)) return;
+  if (run === null || asked === null) return;
   const { dataset, split, limit, generation } = asked;
   const body = { model: checkpoint.id, dataset, split, template: run.template, generation, limit, repeat: false };
   try {

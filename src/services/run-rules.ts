@@ -89,6 +89,11 @@ function dpkdRules(objective: Dpkd, format: DatasetFormat): Rule[] {
     [variant !== "dpop" && objective.lambda !== lambda, "objective.lambda", only("dpop")],
     [variant !== "simpo" && objective.gamma !== gamma, "objective.gamma", only("simpo")],
     [
+      variant === "ipo" && objective.label_smoothing > 0,
+      "objective.label_smoothing",
+      "the square of ipo has none; leave it out.",
+    ],
+    [
       variant === "dpop" && objective.reference_free,
       "objective.reference_free",
       "the penalty of dpop is measured against the reference; leave one of the two out.",

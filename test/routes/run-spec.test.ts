@@ -67,6 +67,7 @@ describe("refuses, naming the field and saying what to do:", () => {
     ["pairs of a data set that has none", sequence({ pairs: "data" }), "objective.pairs", /chosen and rejected/],
     ["lambda without dpop", dpkd({ lambda: 5 }), "objective.lambda", /"dpop"/],
     ["gamma without simpo", sequence({ gamma: 2 }), "objective.gamma", /"simpo"/],
+    ["a smoothed ipo", sequence({ variant: "ipo", label_smoothing: 0.1 }), "objective.label_smoothing", /leave it out/],
     ["dpop without a reference", dpkd({ variant: "dpop", reference_free: true }), "objective.reference_free", /dpop/],
     [
       "no teacher at the token level",
