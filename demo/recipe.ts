@@ -1,7 +1,8 @@
 // The numbers of the demo: how the teacher is tuned, how deep the student is, how it is trained.
 import { z } from "zod";
 import { Generation } from "../src/wire/generation.ts";
-import { DpkdObjective, Optimizer } from "../src/wire/runs.ts";
+import { DpkdObjective } from "../src/wire/objectives.ts";
+import { Optimizer } from "../src/wire/runs.ts";
 import recipe from "./recipe.json" with { type: "json" };
 
 const Recipe = z.strictObject({
@@ -10,7 +11,7 @@ const Recipe = z.strictObject({
   max_prompt_length: z.int(),
   max_length: z.int(),
   tune: z.strictObject({ optimizer: Optimizer }),
-  distill: z.strictObject({ optimizer: Optimizer, objective: DpkdObjective }),
+  distill: z.strictObject({ optimizer: Optimizer, objective: DpkdObjective.extend({ beta: z.number() }) }),
   generation: Generation,
 });
 

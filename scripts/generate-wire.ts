@@ -8,7 +8,7 @@ import { toJsonSchema } from "../src/wire/schema.ts";
 import { Row } from "../src/wire/datasets.ts";
 import { FromWorker, ToWorker } from "../src/wire/pool.ts";
 import { BlobStored } from "../src/wire/blobs.ts";
-import { SampledRows } from "../src/wire/runs.ts";
+import { SampledRows } from "../src/wire/samples.ts";
 
 const root = resolve(import.meta.dirname, "..");
 const Wire = z

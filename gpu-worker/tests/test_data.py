@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import runs
 from blob_server import BlobServer
-from journal import Journal, local_job
+from journal import Journal
 
 from understudy_worker.data import batch_indices, epoch_order, read_rows, tokenise
 from understudy_worker.errors import WorkerError

@@ -19,6 +19,8 @@ log = logging.getLogger("understudy")
 
 PART_BYTES = 33_554_432
 TRIES = 6
+# What the teacher cache lacks is computed: that may take less time than asking on.
+CACHE_TRIES = 2
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 8.0
 TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
@@ -63,7 +65,13 @@ class Blobs:
 
     def get_cached(self, key: str, *, owner: str, fence: int) -> bytes | None:
         """The bytes that a worker of the project stored under a key of the teacher cache, unverified."""
-        response = self._send("GET", f"/v1/teacher-cache/{key}", params={"owner": owner, "fence": fence}, absent=404)
+        response = self._send(
+            "GET",
+            f"/v1/teacher-cache/{key}",
+            params={"owner": owner, "fence": fence},
+            absent=404,
+            tries=CACHE_TRIES,
+        )
         return None if response.status_code == 404 else response.content
 
     def put_cached(self, key: str, data: bytes, *, owner: str, fence: int) -> None:
@@ -74,6 +82,7 @@ class Blobs:
             params={"owner": owner, "fence": fence},
             content=data,
             headers={"x-content-sha256": hashlib.sha256(data).hexdigest()},
+            tries=CACHE_TRIES,
         )
 
     def put_file(self, path: Path, *, owner: str, fence: int, on_part: OnPart) -> FileRef:
@@ -109,10 +118,11 @@ class Blobs:
         content: bytes | None = None,
         headers: dict[str, str] | None = None,
         absent: int | None = None,
+        tries: int = TRIES,
     ) -> httpx2.Response:
         """`absent` is a status that is an answer too."""
         wait_s = FIRST_WAIT_S
-        for attempt in range(1, TRIES + 1):
+        for attempt in range(1, tries + 1):
             try:
                 response = self._http.request(method, url, params=params, content=content, headers=headers)
             except httpx2.TransportError as error:
@@ -123,12 +133,12 @@ class Blobs:
                 problem = f"HTTP {response.status_code}"
                 if response.status_code != 429 and response.status_code < 500:
                     raise WorkerError("blob_refused", f"{method} of a blob: {problem}")
-            if attempt < TRIES:
-                log.warning("%s of a blob: %s; try %d of %d", method, problem, attempt + 1, TRIES)
+            if attempt < tries:
+                log.warning("%s of a blob: %s; try %d of %d", method, problem, attempt + 1, tries)
                 if self._stopped.wait(wait_s * random.uniform(0.5, 1.0)):
                     break
                 wait_s = min(wait_s * 2, MOST_WAIT_S)
-        raise WorkerError("blob_unavailable", f"{method} of a blob: {problem} after {TRIES} tries", retryable=True)
+        raise WorkerError("blob_unavailable", f"{method} of a blob: {problem} after {tries} tries", retryable=True)
 
 
 def _parts(path: Path) -> Iterator[bytes]:

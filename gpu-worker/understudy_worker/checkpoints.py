@@ -23,7 +23,7 @@ from torch import Tensor
 
 from understudy_worker.blobs import Blobs
 from understudy_worker.digests import tensors_digest
-from understudy_worker.errors import WorkerError
+from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job
 from understudy_worker.optimizer import WEIGHTS, optimizer_tensors, restore_optimizer
 from understudy_worker.sharding import like
@@ -101,7 +101,8 @@ class Uploads:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._thread.shutdown(wait=True, cancel_futures=kind is not None)
+        # What was copied before the run itself failed is still stored; nobody takes it once the lease is gone.
+        self._thread.shutdown(wait=True, cancel_futures=kind is not None and issubclass(kind, Abandoned))
 
     def wait(self) -> None:
         """Until everything is stored and acknowledged."""

@@ -89,7 +89,7 @@ class Trainer:
         """From `from` to `to`; None when the pool found a gap."""
         total = payload.to - payload.from_ + 1
         job.advance("working", done=0, total=total)
-        self._engine.renew(state, payload.samples, fence=job.fence)
+        self._engine.renew(state, payload.samples, fence=job.fence, tick=job.advance)
         steps = Pipeline(job)
         with Uploads(job, run=state.run, lineage=state.lineage, engine=self._engine) as uploads:
             if state.head in payload.checkpoint_at:

@@ -1,6 +1,6 @@
 """What every rank of a worker does to a run at one time: load it, answer for it, take its steps, give its tensors.
 
-Rank 0 makes these calls for the pool's leases, and leads; the other ranks make the same calls as they hear them (`serve`).
+Rank 0 makes these calls for the pool's leases, and leads; the other ranks make them as they hear of them (`serve`).
 """
 
 from __future__ import annotations
@@ -69,7 +69,7 @@ class Engine:
                 match call:
                     case "renew":
                         refs = [SamplesRef.model_validate(ref) for ref in given["refs"]]
-                        self.renew(state, refs, fence=given["fence"])
+                        self.renew(state, refs, fence=given["fence"], tick=_nothing)
                     case "answer":
                         self.answer(state, given["source"], tick=_nothing)
                     case "take":
@@ -123,14 +123,14 @@ class Engine:
         rows = read_rows(self.blobs.get(spec.plain_text.data.blob))
         return tokenise_text(rows, loaded, limit=min(spec.max_length, loaded.context_length), tick=tick)
 
-    def renew(self, state: RunState, refs: Iterable[SamplesRef], *, fence: int) -> None:
-        """A new lease: which answers the pool has journaled, and the fence under which caches are shared."""
+    def renew(self, state: RunState, refs: Iterable[SamplesRef], *, fence: int, tick: Tick) -> None:
+        """A new lease: which answers the pool has journaled, the fence under which caches are shared, whom to tell."""
         refs = list(refs)
         self.ranks.lead("renew", refs=[ref.model_dump(mode="json") for ref in refs], fence=fence)
         state.drawn.learn(refs)
         for teacher in (state.teacher, state.reward_model):
             if teacher is not None:
-                teacher.renew(fence)
+                teacher.renew(fence, tick=tick)
 
     def answer(self, state: RunState, source: SamplesSource, *, tick: Tick) -> list[SampledRow]:
         """Draw what the next step's block lacks of this source's answers."""

@@ -13,8 +13,8 @@ from understudy_worker.wire import InitSource
 
 
 def new_model(folder: Path, source: InitSource) -> PreTrainedModel:
-    """As transformers draws a Llama's weights; they are a function of the sizes, the seed, and the vocabulary and special
-    tokens of the model in `folder`."""
+    """As transformers draws a Llama's weights; they are a function of the sizes, the seed, and the vocabulary and
+    special tokens of the model in `folder`."""
     other = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
     sizes = source.config.model_dump(exclude={"model_type"})
     config = LlamaConfig(
@@ -23,8 +23,8 @@ def new_model(folder: Path, source: InitSource) -> PreTrainedModel:
         bos_token_id=other.bos_token_id,
         eos_token_id=other.eos_token_id,
         pad_token_id=other.pad_token_id,
-        attn_implementation=ATTENTION,
     )
+    config._attn_implementation = ATTENTION
     seed = int.from_bytes(hashlib.sha256(f"init:{source.seed}".encode()).digest()[:7], "big")
     with torch.random.fork_rng():
         torch.manual_seed(seed)

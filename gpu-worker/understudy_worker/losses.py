@@ -22,7 +22,7 @@ from understudy_worker.layout import Part, alike
 from understudy_worker.nll import token_nll
 from understudy_worker.objectives import REGISTRY
 from understudy_worker.objectives.diagnostics import divergences
-from understudy_worker.objectives.terms import Pairs, TeacherRows
+from understudy_worker.objectives.terms import Pairs, TeacherRows, Terms
 from understudy_worker.stopwatch import Stopwatch
 from understudy_worker.teacher import TeacherChunk
 from understudy_worker.wire import Objective
@@ -107,16 +107,16 @@ class Loss:
             _add(of.sums, {f"loss/{kind.ce}": nll_N.detach().sum()})
         return (nll_N * weights_N).sum()
 
-    def _distill(
-        self, kind: Part, chunk: slice, logits_NV: Tensor, rows: TeacherRows | None, of: _Pass
-    ) -> tuple[Tensor, dict[str, Tensor]]:
+    def _distill(self, kind: Part, chunk: slice, logits_NV: Tensor, rows: TeacherRows | None, of: _Pass) -> Terms:
         targets_N = of.targets_N[chunk]
+        terms: Terms
         if kind.distill == "token":
-            return self._module.token_terms(logits_NV, rows, targets_N, spec=self._objective)
+            terms = self._module.token_terms(logits_NV, rows, targets_N, spec=self._objective)
+            return terms
         assert of.signals.advantages_N is not None and rows is not None
-        return self._module.policy_terms(
-            logits_NV, rows, targets_N, of.signals.advantages_N[chunk], spec=self._objective
-        )
+        advantages_N = of.signals.advantages_N[chunk]
+        terms = self._module.policy_terms(logits_NV, rows, targets_N, advantages_N, spec=self._objective)
+        return terms
 
     @torch.no_grad()
     def _signals(self, states_ND: Tensor, targets_N: Tensor, micro: Micro, sums: Sums) -> Signals:

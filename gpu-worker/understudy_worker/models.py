@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
@@ -44,6 +45,10 @@ class LoadedModel:
     stop_ids: frozenset[int]
     context_length: int
     parameters: int
+
+    @property
+    def config(self) -> Any:
+        return self.model.config
 
 
 def facts(loaded: LoadedModel, ref: ModelRef) -> ModelFacts:
@@ -125,7 +130,7 @@ def _read_model(folder: Path, ref: ModelRef) -> PreTrainedModel:
             trust_remote_code=False,
             output_loading_info=True,
         )
-    except (OSError, ValueError, KeyError, RuntimeError) as error:
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _invalid(ref, folder, error) from error
     model: PreTrainedModel
     model, info = read

@@ -1,8 +1,8 @@
 """AdamW whose moments take a byte a value: a 256-value code, scaled by the largest of each block of 256.
 
 Source: arXiv 2110.02861 (8-bit Optimizers via Block-wise Quantization), with the dynamic tree code of arXiv 1511.04561.
-Written here because the libraries that have it need compiled kernels for each device, or a compiler, and this repeats its
-bits on any.
+Written here because the libraries that have it need compiled kernels for each device, or a compiler, and this repeats
+its bits on any.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ DECADES = 7
 
 @lru_cache(maxsize=4)
 def code(*, signed: bool) -> Tensor:
-    """256 ascending values in [-1, 1] (signed) or [0, 1]: each decade towards 1 has twice the values of the one below."""
+    """256 ascending values in [-1, 1] (signed) or [0, 1]: each decade towards 1 has twice the values of that below."""
     values = [0.0, 1.0]
     for decade in range(DECADES):
         count = 2**decade if signed else 2 ** (decade + 1)

@@ -36,7 +36,8 @@ def attention(
     window shorter than a sequence: the kernel has none.
     """
     if segments is None:
-        return _sdpa(module, query_1HLE, key_1GLE, value_1GLE, attention_mask, **how)
+        result: tuple[Tensor, None] = _sdpa(module, query_1HLE, key_1GLE, value_1GLE, attention_mask, **how)
+        return result
     window = how.get("sliding_window")
     if window is not None and window < max(segments):
         raise ValueError(f"a sliding window of {window} tokens is not supported for sequences of {max(segments)}")

@@ -6,6 +6,7 @@ Shape suffixes: N response positions, D hidden size, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
@@ -71,7 +72,17 @@ def score_tokens(
     return scored
 
 
-def shared_context(teacher: LoadedModel, student: LoadedModel) -> int:
+class Reader(Protocol):
+    """What a model reads with."""
+
+    @property
+    def tokenizer_digest(self) -> str: ...
+
+    @property
+    def context_length(self) -> int: ...
+
+
+def shared_context(teacher: Reader, student: Reader) -> int:
     """Tokens that both models can read, and a check that they read them alike."""
     if teacher.tokenizer_digest != student.tokenizer_digest:
         raise WorkerError(

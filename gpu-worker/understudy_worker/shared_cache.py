@@ -1,6 +1,7 @@
 """Entries of the teacher cache that the workers of one project share through the pool's store.
 
-It is a cache: a read that fails is a miss, a write that fails is logged, and neither ever holds up or fails a run.
+It is a cache: a read that fails is a miss, a write that fails is counted and logged, and neither holds up or fails a
+run.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ WAITING = 64
 
 
 class SharedCache:
-    """As `owner` (a run or job that this worker holds at `fence`) may read and write it."""
+    """As `owner` (a run or job that this worker holds at `fence`) may read and write it. `lost` counts the writes that
+    were dropped or failed."""
 
     def __init__(self, blobs: Blobs, *, owner: str, fence: int) -> None:
         self._blobs = blobs
         self.owner = owner
         self.fence = fence
+        self.lost = 0
         self._room = BoundedSemaphore(WAITING)
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="teacher-cache-put")
 
@@ -40,15 +43,14 @@ class SharedCache:
         """Store in the background, if there is room to wait."""
         if self._room.acquire(blocking=False):
             self._thread.submit(self._store, key, data)
+        else:
+            self.lost += 1
 
     def _store(self, key: str, data: bytes) -> None:
         try:
             self._blobs.put_cached(key, data, owner=self.owner, fence=self.fence)
         except WorkerError as error:
-            log.warning("teacher cache: storing failed (%s)", error.code)
+            self.lost += 1
+            log.warning("teacher cache: storing failed (%s), %d not shared so far", error.code, self.lost)
         finally:
             self._room.release()
-
-    def drain(self) -> None:
-        """Wait until what was given is stored."""
-        self._thread.submit(lambda: None).result()

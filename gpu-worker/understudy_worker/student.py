@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import torch
 from peft import LoraConfig, inject_adapter_in_model
@@ -73,7 +74,9 @@ class Student:
 
     def merged_tensors(self) -> Iterator[tuple[str, Tensor]]:
         """The weights as a model without adapters has them: `W + (alpha / rank) B A` where there is one."""
-        layers = {name: module for name, module in self.model.named_modules() if isinstance(module, LoraLayer)}
+        layers: dict[str, Any] = {
+            name: module for name, module in self.model.named_modules() if isinstance(module, LoraLayer)
+        }
         for name, tensor in own_tensors(self.model):
             if ".lora_" in name:
                 continue
@@ -85,13 +88,14 @@ class Student:
                 yield name.replace(BASE, ""), tensor
 
     def save(self, folder: Path, weights: dict[str, Tensor], adapter: dict[str, Tensor]) -> None:
-        """A folder that transformers loads as it is, from `merged_tensors`; beside it the adapter alone, in peft's format
-        under names that transformers does not take for its own."""
+        """A folder that transformers loads as it is, from `merged_tensors`; beside it the adapter alone, in peft's
+        format under names that transformers does not take for its own."""
         self.model.save_pretrained(folder, state_dict=weights)
         self.loaded.tokenizer.save_pretrained(folder)
         if self.lora is not None:
             save_file({name: tensor.contiguous() for name, tensor in adapter.items()}, folder / "lora.safetensors")
-            text = json.dumps(lora_config(self.lora).to_dict(), default=sorted, indent=2)
+            config: Any = lora_config(self.lora)
+            text = json.dumps(config.to_dict(), default=sorted, indent=2)
             (folder / "lora.json").write_text(text)
 
     def adapter_tensors(self) -> dict[str, Tensor]:
@@ -115,7 +119,7 @@ def lora_config(lora: Lora) -> LoraConfig:
     targets = list(lora.targets)
     return LoraConfig(
         r=lora.rank,
-        lora_alpha=lora.alpha,  # peft takes any number
+        lora_alpha=lora.alpha,  # type: ignore[arg-type] # any number will do
         target_modules=ALL_LINEAR if targets == [ALL_LINEAR] else targets,
         lora_dropout=0.0,
         bias="none",

@@ -1,8 +1,8 @@
 """A frozen teacher: what it says of a sequence is computed once, stored, and read from there ever after.
 
-An entry is computed alone (one sequence, no padding), so its bits depend on its key alone; a step reads stored bytes only,
-never the tensor just computed. So a cold, a warm and a shared cache give the same steps. While every entry is found, only
-the output matrix is in memory.
+An entry is computed alone (one sequence, no padding), so its bits depend on its key alone; a step reads stored bytes
+only, never the tensor just computed. So a cold, a warm and a shared cache give the same steps. While every entry is
+found, only the output matrix is in memory.
 
 Shape suffixes: N response positions, D hidden size, V vocabulary, K ids.
 """
@@ -13,7 +13,6 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Literal
 
 import torch
 from torch import Tensor, nn
@@ -21,18 +20,15 @@ from torch.nn.functional import pad
 
 from understudy_worker.forward import Head, Tokens, chunks, response_states
 from understudy_worker.models import LoadedModel, Models
+from understudy_worker.scoring import HEAD_CHUNK, LEAST_ROWS
 from understudy_worker.shared_cache import SharedCache
-from understudy_worker.teacher_cache import Entry, TeacherCache, entry_key, read_entry, write_entry
+from understudy_worker.teacher_cache import Entry, TeacherCache, config_digest, entry_key, read_entry, write_entry
 from understudy_worker.wire import ModelRef
 
 log = logging.getLogger("understudy")
 
 Tick = Callable[[], None]
 
-# Positions for which the teacher's logits exist at one time, and the least that one product is given: fewer rows take
-# another kernel on CPUs (see scoring.LEAST_ROWS).
-HEAD_CHUNK = 512
-LEAST_ROWS = 16
 # Entries asked of the shared cache at one time.
 PARALLEL_READS = 8
 
@@ -49,7 +45,12 @@ class Hits:
 
 
 class FrozenTeacher:
-    """`ref` names a prepared model: its digest is known. `fingerprint` is what bits repeat within."""
+    """A model that only teaches. `fingerprint` is what bits repeat within; `tick` is called after each piece of work
+    and may raise to stop.
+
+    Weights are fp32. `dtype` is what the layers are computed in and the states kept in; from the states on everything
+    is fp32, so that any two ways to a log-probability agree whatever the dtype.
+    """
 
     def __init__(
         self,
@@ -58,7 +59,7 @@ class FrozenTeacher:
         models: Models,
         cache: TeacherCache,
         shared: SharedCache | None,
-        dtype: Literal["float32", "bfloat16"],
+        dtype: str,
         fingerprint: str,
         tick: Tick,
     ) -> None:
@@ -71,6 +72,7 @@ class FrozenTeacher:
         self._tick = tick
         self._loaded: LoadedModel | None = None
         part = models.output_head(ref, tick=tick) or self._load()
+        self._config_digest = config_digest(part.config)
         self.head = part.head
         self.weights_digest = part.weights_digest
         self.tokenizer_digest = part.tokenizer_digest
@@ -91,14 +93,16 @@ class FrozenTeacher:
                 found[key] = self._compute(key, tokens)
         return [found[key] for key in keys], hits
 
-    def renew(self, fence: int) -> None:
-        """The lease's fence, under which the shared cache may be used."""
+    def renew(self, fence: int, *, tick: Tick) -> None:
+        """A new lease: the fence under which the shared cache may be used, and whom to tell of progress."""
+        self._tick = tick
         if self._shared is not None:
             self._shared.fence = fence
 
     def _key(self, tokens: Tokens) -> str:
         return entry_key(
             weights_digest=self.weights_digest,
+            config_digest=self._config_digest,
             tokenizer_digest=self.tokenizer_digest,
             dtype=self._dtype,
             fingerprint=self._fingerprint,
@@ -113,41 +117,46 @@ class FrozenTeacher:
             answers = list(threads.map(self._shared.get, keys))
         found = {}
         for key, data in zip(keys, answers, strict=True):
-            entry = read_entry(bytearray(data)) if data is not None else None
-            if data is not None and entry is not None:
-                self._cache.put(key, data)
-                found[key] = entry
+            if data is None:
+                continue
+            entry = read_entry(data, key=key)
+            if entry is None:
+                log.warning("teacher cache: the shared entry %s is damaged, computed here", key)
+                continue
+            self._cache.put(key, data)
+            found[key] = entry
         return found
 
     def _compute(self, key: str, tokens: Tokens) -> Entry:
-        data = write_entry(self._state(tokens))
+        data = write_entry(self._entry(tokens), key=key)
         self._cache.put(key, data)
         if self._shared is not None:
             self._shared.put(key, data)
         self._tick()
-        entry = read_entry(bytearray(data))
-        assert entry is not None
+        entry = read_entry(data, key=key)
+        assert entry is not None, "what was just written reads back"
         return entry
 
     @torch.inference_mode()
-    def _state(self, tokens: Tokens) -> Entry:
+    def _entry(self, tokens: Tokens) -> Entry:
         loaded = self._load()
-        device = loaded.model.device
-        with torch.autocast(device.type, dtype=torch.bfloat16, enabled=self._dtype == "bfloat16"):
+        low = self._dtype == "bfloat16"
+        with torch.autocast(loaded.model.device.type, dtype=torch.bfloat16, enabled=low):
             states_ND = response_states(loaded.model.base_model, [tokens])
-            states_ND = states_ND.to(getattr(torch, self._dtype))
-            sums, firsts = [], []
-            for chunk in chunks(0, len(states_ND), HEAD_CHUNK):
-                rows = states_ND[chunk]
-                logits_NV = loaded.head(pad(rows, (0, 0, 0, max(0, LEAST_ROWS - len(rows)))))[: len(rows)]
-                sums.append(logits_NV.logsumexp(dim=1))
-                firsts.append(logits_NV.argmax(dim=1).int())
-        return Entry(states_ND=states_ND, logsumexp_N=torch.cat(sums).float(), argmax_N=torch.cat(firsts))
+        states_ND = states_ND.to(torch.bfloat16 if low else torch.float32)
+        sums, firsts = [], []
+        for chunk in chunks(0, len(states_ND), HEAD_CHUNK):
+            rows_ND = states_ND[chunk].float()
+            logits_NV = loaded.head(pad(rows_ND, (0, 0, 0, max(0, LEAST_ROWS - len(rows_ND)))))[: len(rows_ND)]
+            sums.append(logits_NV.logsumexp(dim=1))
+            firsts.append(logits_NV.argmax(dim=1).int())
+        return Entry(states_ND=states_ND, logsumexp_N=torch.cat(sums), argmax_N=torch.cat(firsts))
 
     def _load(self) -> LoadedModel:
         if self._loaded is None:
             log.info("teacher %s: its layers are loaded", self._ref.model)
             self._loaded = self._models.get(self._ref, tick=self._tick)
+            self.head = self._loaded.head  # the same weights: one copy is enough
         return self._loaded
 
 
@@ -178,16 +187,22 @@ class TeacherChunk:
 
     @torch.no_grad()
     def logits(self) -> Tensor:
-        return self.head(self.states_ND.to(_weight(self.head).dtype))
+        with self._fp32():
+            return self.head(self.states_ND.float())
 
     @torch.no_grad()
     def logits_at(self, ids_NK: Tensor) -> Tensor:
-        rows_NKD = nn.functional.embedding(ids_NK, _weight(self.head)).float()
-        product_NK = torch.einsum("nkd,nd->nk", rows_NKD, self.states_ND.float())
+        rows_NKD = nn.functional.embedding(ids_NK, _weight(self.head))
+        with self._fp32():
+            product_NK = torch.einsum("nkd,nd->nk", rows_NKD, self.states_ND.float())
         bias_V = getattr(self.head.linear, "bias", None)
         if bias_V is not None:
             product_NK = product_NK + bias_V[ids_NK]
         return self.head.of_product(product_NK)
+
+    def _fp32(self) -> torch.autocast:
+        """Whatever the student is computed in around this."""
+        return torch.autocast(self.states_ND.device.type, enabled=False)
 
 
 def _weight(head: Head) -> Tensor:

@@ -11,24 +11,35 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Literal
 
 import torch
+from pydantic import PositiveInt, ValidationError
 from torch import Tensor
+from transformers import PretrainedConfig
 
 from understudy_worker.digests import canonical_json, json_digest
 from understudy_worker.forward import Tokens
+from understudy_worker.wire_base import WireModel
+
+log = logging.getLogger("understudy")
 
 FORMAT = 1
-# Bytes before the tensors, so that each begins where any kernel would have it.
+# Bytes of the header, and the step to which each tensor is filled up: so that each begins where any kernel would have
+# it.
 HEADER_BYTES = 256
+STEP_BYTES = 64
 DIGEST_BYTES = 32
-# Evicting down to this share of the bound leaves room before the folder must be read again.
+# Eviction goes down to this share of the bound; the folder is read again after the rest of it has been added.
 KEPT_SHARE = 0.9
+# Of a configuration: where it came from and how it was loaded.
+NO_PART_OF_THE_FUNCTION = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
 
 @dataclass(frozen=True)
@@ -40,108 +51,139 @@ class Entry:
     argmax_N: Tensor
 
 
-def entry_key(*, weights_digest: str, tokenizer_digest: str, dtype: str, fingerprint: str, tokens: Tokens) -> str:
+class _Header(WireModel):
+    format: Literal[1]
+    key: str
+    dtype: Literal["float32", "bfloat16"]
+    positions: PositiveInt
+    size: PositiveInt
+
+    def tensors(self) -> list[tuple[tuple[int, ...], torch.dtype]]:
+        """Shapes and dtypes in the order of the file: log-sum-exp, argmax, states."""
+        states = torch.float32 if self.dtype == "float32" else torch.bfloat16
+        return [((self.positions,), torch.float32), ((self.positions,), torch.int32),
+                ((self.positions, self.size), states)]  # fmt: skip
+
+
+def config_digest(config: PretrainedConfig) -> str:
+    """Over what a model's configuration adds to its weights: bases of rotations, epsilons, soft caps, scales."""
+    said = json.loads(config.to_json_string(use_diff=False))
+    return json_digest({name: value for name, value in said.items() if name not in NO_PART_OF_THE_FUNCTION})
+
+
+def entry_key(
+    *, weights_digest: str, config_digest: str, tokenizer_digest: str, dtype: str, fingerprint: str, tokens: Tokens
+) -> str:
     """SHA-256 over all that an entry's bits depend on."""
-    return json_digest(
-        [FORMAT, weights_digest, tokenizer_digest, dtype, fingerprint, tokens.prompt_length, list(tokens.ids)]
-    )
+    teacher = [weights_digest, config_digest, tokenizer_digest, dtype, fingerprint]
+    return json_digest([FORMAT, *teacher, tokens.prompt_length, list(tokens.ids)])
 
 
-def write_entry(entry: Entry) -> bytes:
-    """The bytes of an entry's file; they depend on the entry alone."""
-    tensors = [tensor.detach().cpu().contiguous() for tensor in (entry.states_ND, entry.logsumexp_N, entry.argmax_N)]
-    count, size = entry.states_ND.shape
-    header = canonical_json(
-        {"format": FORMAT, "dtype": str(entry.states_ND.dtype).removeprefix("torch."), "shape": [count, size]}
-    )
-    parts = [header.ljust(HEADER_BYTES)]
-    for tensor in (tensors[1], tensors[2], tensors[0]):
-        data = tensor.reshape(-1).view(torch.uint8).numpy().tobytes()
-        parts.append(data.ljust(-(-len(data) // 64) * 64, b"\0"))
+def write_entry(entry: Entry, *, key: str) -> bytes:
+    """The bytes of an entry's file; they depend on the entry and its key alone."""
+    positions, size = entry.states_ND.shape
+    dtype = str(entry.states_ND.dtype).removeprefix("torch.")
+    header = {"format": FORMAT, "key": key, "dtype": dtype, "positions": positions, "size": size}
+    parts = [canonical_json(header).ljust(HEADER_BYTES)]
+    for tensor in (entry.logsumexp_N, entry.argmax_N, entry.states_ND):
+        flat = tensor.detach().cpu().contiguous().reshape(-1)
+        data = flat.view(torch.uint8).numpy().tobytes()
+        parts.append(data.ljust(_filled(len(data)), b"\0"))
     body = b"".join(parts)
     return body + hashlib.sha256(body).digest()
 
 
-def read_entry(data: bytearray) -> Entry | None:
-    """None for bytes that are not exactly an entry's."""
-    body, digest = memoryview(data)[:-DIGEST_BYTES], bytes(data[-DIGEST_BYTES:])
-    if len(data) <= HEADER_BYTES + DIGEST_BYTES or hashlib.sha256(body).digest() != digest:
+def read_entry(data: bytes, *, key: str) -> Entry | None:
+    """None for bytes that are not exactly an entry of this key."""
+    body = memoryview(data)[:-DIGEST_BYTES]
+    if hashlib.sha256(body).digest() != data[-DIGEST_BYTES:]:
         return None
-    header = json.loads(bytes(body[:HEADER_BYTES]))
-    if header["format"] != FORMAT:
+    try:
+        header = _Header.model_validate_json(bytes(body[:HEADER_BYTES]))
+    except ValidationError:  # whole, but never written by `write_entry`
         return None
-    count, size = header["shape"]
-    place = HEADER_BYTES
-    found = []
-    for shape, dtype in (
-        ((count,), torch.float32),
-        ((count,), torch.int32),
-        ((count, size), getattr(torch, header["dtype"])),
-    ):
-        length = torch.Size(shape).numel()
+    found, place = [], HEADER_BYTES
+    for shape, dtype in header.tensors():
+        count = torch.Size(shape).numel()
+        end = place + _filled(count * dtype.itemsize)
+        if end > len(body):
+            return None
         # A copy, in memory of torch's own: some kernels choose their path by alignment.
-        found.append(torch.frombuffer(body, dtype=dtype, count=length, offset=place).clone().reshape(shape))
-        place += -(-length * dtype.itemsize // 64) * 64
-    return Entry(states_ND=found[2], logsumexp_N=found[0], argmax_N=found[1])
+        found.append(torch.frombuffer(bytearray(body[place:end]), dtype=dtype)[:count].clone().reshape(shape))
+        place = end
+    if place != len(body) or header.key != key:
+        return None
+    return Entry(logsumexp_N=found[0], argmax_N=found[1], states_ND=found[2])
+
+
+def _filled(length: int) -> int:
+    return -(-length // STEP_BYTES) * STEP_BYTES
 
 
 class TeacherCache:
-    """A folder of entries of at most `most_bytes`; those used longest ago go first."""
+    """A folder of entries of at most `most_bytes`; those used longest ago go first.
+
+    Each worker that shares the folder reads it again after adding a tenth of the bound, so W of them may together
+    exceed the bound by W - 1 tenths for a while.
+    """
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
         self._folder = folder
         self._most_bytes = most_bytes
-        # What the folder held when it was last read, and what was added here since.
-        self._bytes: int | None = None
+        # Bytes that may be added before the folder is read (again).
+        self._room = 0.0
 
     def get(self, key: str) -> Entry | None:
         """A damaged file is deleted and counts as absent."""
         place = self._place(key)
         try:
-            data = bytearray(place.read_bytes())
+            data = place.read_bytes()
         except FileNotFoundError:
             return None
-        entry = read_entry(data)
+        entry = read_entry(data, key=key)
         with suppress(FileNotFoundError):  # evicted meanwhile
             if entry is None:
+                log.warning("teacher cache: entry %s is damaged, deleted", key)
                 place.unlink()
             else:
                 os.utime(place)
         return entry
 
     def put(self, key: str, data: bytes) -> None:
-        """Keep the bytes of an entry."""
+        """Keep the bytes of an entry; a full disk keeps nothing, and nothing else depends on it."""
+        try:
+            self._write(key, data)
+        except OSError as error:
+            log.warning("teacher cache: an entry was not kept (%s)", error.strerror)
+            return
+        self._room -= len(data)
+        if self._room < 0:
+            self._evict(keep=self._place(key))
+
+    def _write(self, key: str, data: bytes) -> None:
         place = self._place(key)
         place.parent.mkdir(parents=True, exist_ok=True)
-        descriptor, temporary = tempfile.mkstemp(prefix=".making-", dir=place.parent)
-        try:
-            with os.fdopen(descriptor, "wb") as file:
-                file.write(data)
-            os.replace(temporary, place)
-        except BaseException:
-            os.unlink(temporary)
-            raise
-        if self._bytes is not None:
-            self._bytes += len(data)
-        if self._bytes is None or self._bytes > self._most_bytes:
-            self._evict(keep=place)
+        # A folder: what a killed worker leaves is cleared as other unfinished folders are (`disk.clear_leftovers`).
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=self._folder) as making:
+            path = Path(making) / key
+            path.write_bytes(data)
+            os.replace(path, place)
 
     def _place(self, key: str) -> Path:
         return self._folder / key[:2] / key
 
     def _evict(self, *, keep: Path) -> None:
-        """Read the folder, and delete what was used longest ago if it holds too much."""
+        """Read the folder, and delete what was used longest ago until the rest leaves room."""
         files = []
-        for path in self._folder.glob("*/*"):
+        for path in self._folder.glob("??/*"):
             with suppress(FileNotFoundError):  # another worker evicts too
                 found = path.stat()
                 files.append((found.st_mtime_ns, found.st_size, path))
         total = sum(size for _, size, _ in files)
-        if total > self._most_bytes:
-            for _, size, path in sorted(files):
-                if total <= KEPT_SHARE * self._most_bytes:
-                    break
-                if path != keep:
-                    path.unlink(missing_ok=True)
-                    total -= size
-        self._bytes = total
+        for _, size, path in sorted(files):
+            if total <= KEPT_SHARE * self._most_bytes:
+                break
+            if path != keep:
+                path.unlink(missing_ok=True)
+                total -= size
+        self._room = (1 - KEPT_SHARE) * self._most_bytes

@@ -1,6 +1,7 @@
 // What the pool decides about a run's frames: pure functions of the journal and the frame.
 import type { AckStatus } from "../wire/pool.ts";
-import type { PlanEntry, SamplesRef } from "../wire/runs.ts";
+import type { PlanEntry } from "../wire/runs.ts";
+import type { SamplesRef } from "../wire/samples.ts";
 
 /** What decides a step: read only once the fence has proved live. */
 export interface JournalState {

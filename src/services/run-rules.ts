@@ -1,7 +1,7 @@
 // What no single field of a run shows: which belong together, and which exclude each other.
 import { ApiError } from "../errors.ts";
 import type { DatasetFormat } from "../wire/datasets.ts";
-import { DpkdObjective } from "../wire/runs.ts";
+import { DpkdObjective } from "../wire/objectives.ts";
 import type { CreateRun } from "../wire/runs.ts";
 
 type Objective = CreateRun["objective"];

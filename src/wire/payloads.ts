@@ -3,7 +3,8 @@ import { z } from "zod";
 import { Id, Prompt, Seed, Sha256, Template, text } from "./common.ts";
 import { FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
-import { PlanEntry, RowsReport, RunSpec, SamplesRef, StoredState } from "./runs.ts";
+import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
+import { SamplesRef } from "./samples.ts";
 
 export const JobKind = z.enum(["prepare", "score", "compare", "generate", "train"]).meta({ id: "JobKind" });
 

@@ -4,7 +4,8 @@ import { z } from "zod";
 import { BlobRef } from "./blobs.ts";
 import { Id, Sha256 } from "./common.ts";
 import { JobKind, GeneratedItem, Output, Payload } from "./payloads.ts";
-import { RowsReport, SamplesRef, StepMetrics, StoredState } from "./runs.ts";
+import { RowsReport, StepMetrics, StoredState } from "./runs.ts";
+import { SamplesRef } from "./samples.ts";
 
 const Seq = z.int().min(1);
 const Fence = z.int().min(1);

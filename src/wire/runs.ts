@@ -1,148 +1,12 @@
 // A distillation run: what is asked, what the worker is given, what a step reports.
 import { z } from "zod";
-import { BlobRef, FileRef } from "./blobs.ts";
+import { FileRef } from "./blobs.ts";
 import { Failure, Id, ModelName, Name, Seed, Sha256, Template, Timestamp, listOf } from "./common.ts";
 import { SplitRef } from "./datasets.ts";
 import { Generation } from "./generation.ts";
-import { InitConfig, ModelRef } from "./models.ts";
-
-const KdRatio = z.number().min(0).max(1).default(0.5);
-const Beta = z.number().gt(0).max(100);
-const Temperature = z.number().min(0.01).max(100).default(1);
-
-/** How the student answers its own prompts during training. Each block of `refresh_every` steps is sampled at once,
- * from the student as it is before the block's first step. */
-export const Sampling = z
-  .strictObject({
-    temperature: z.number().min(0).max(10).default(1),
-    top_p: z.number().gt(0).max(1).default(1),
-    max_new_tokens: z.int().min(1).max(1024).default(128),
-    refresh_every: z.int().min(1).max(1000).default(16),
-  })
-  .meta({ id: "Sampling", description: "temperature 0 is greedy" });
-
-/** How the teacher answers, once a row, where a run trains on its answers. */
-export const TeacherSampling = z
-  .strictObject({
-    temperature: z.number().min(0).max(10).default(0),
-    top_p: z.number().gt(0).max(1).default(1),
-    max_new_tokens: z.int().min(1).max(1024).default(128),
-  })
-  .meta({ id: "TeacherSampling", description: "temperature 0 is greedy" });
-
-/** DPKD (arXiv 2406.19774); the formulas of each granularity and variant are in docs/method.md. */
-export const DpkdObjective = z
-  .strictObject({
-    type: z.enum(["dpkd"]),
-    granularity: z.enum(["token", "sequence"]).default("token"),
-    variant: z.enum(["sigmoid", "ipo", "dpop", "simpo"]).default("sigmoid"),
-    beta: z.union([Beta, z.null()]).default(null).meta({ description: "null: 0.1, and 2.0 for simpo" }),
-    label_smoothing: z.number().min(0).lt(0.5).default(0),
-    length_normalize: z.boolean().default(false),
-    reference_free: z.boolean().default(false),
-    lambda: z.number().min(0).max(1e6).default(50).meta({ description: "dpop's weight" }),
-    gamma: z.number().min(0).max(1e3).default(1).meta({ description: "simpo's target margin" }),
-    pairs: z.enum(["sampled", "data"]).default("sampled"),
-    sampling: Sampling.prefault({}),
-    kd_ratio: KdRatio,
-  })
-  .meta({ id: "DpkdObjective" });
-
-export const Reward = z
-  .union([
-    z.strictObject({ grader: z.enum(["exact_match"]) }).meta({ id: "GraderReward" }),
-    z.strictObject({ implicit: ModelName }).meta({ id: "ImplicitReward" }),
-  ])
-  .meta({ id: "Reward" });
-
-/** DPKD's first stage: maximise E_q[R] - beta KL(q || p) for a given reward R. */
-export const RewardKlObjective = z
-  .strictObject({
-    type: z.enum(["reward_kl"]),
-    reward: Reward,
-    beta: Beta.default(0.1),
-    sampling: Sampling.prefault({}),
-    kd_ratio: KdRatio,
-  })
-  .meta({ id: "RewardKlObjective" });
-
-/** Cross entropy on response tokens; needs no teacher. */
-export const SftObjective = z.strictObject({ type: z.enum(["sft"]) }).meta({ id: "SftObjective" });
-
-/** Cross entropy on the teacher's own answers (arXiv 1606.07947). */
-export const SeqKdObjective = z
-  .strictObject({ type: z.enum(["seqkd"]), kd_ratio: z.number().min(0).max(1).default(1) })
-  .meta({ id: "SeqKdObjective" });
-
-/** MiniLLM (arXiv 2306.08543): reverse KL over sequences by policy gradient. */
-export const MiniLlmObjective = z
-  .strictObject({
-    type: z.enum(["minillm"]),
-    length_normalize: z.boolean().default(true),
-    sampling: Sampling.prefault({}),
-    kd_ratio: KdRatio,
-  })
-  .meta({ id: "MiniLlmObjective" });
-
-/** What the divergences of two next-token distributions share: on `on_policy_fraction` of the rows the response is the
- * student's own (GKD, arXiv 2306.13649). */
-const divergence = {
-  temperature: Temperature,
-  on_policy_fraction: z.number().min(0).max(1).default(0),
-  sampling: Sampling.prefault({}),
-  kd_ratio: KdRatio,
-};
-
-export const ForwardKlObjective = z
-  .strictObject({ type: z.enum(["forward_kl"]), ...divergence })
-  .meta({ id: "ForwardKlObjective" });
-
-export const ReverseKlObjective = z
-  .strictObject({ type: z.enum(["reverse_kl"]), ...divergence })
-  .meta({ id: "ReverseKlObjective" });
-
-/** Generalised Jensen-Shannon divergence: M = w p + (1-w) q; 0 is forward KL, 1 reverse KL. */
-export const JsdObjective = z
-  .strictObject({ type: z.enum(["jsd"]), interpolation: z.number().min(0).max(1).default(0.5), ...divergence })
-  .meta({ id: "JsdObjective" });
-
-/** How much of the other distribution a skew KL mixes in. */
-const Skew = z.number().min(0).lt(1).default(0.1);
-
-/** DistiLLM (arXiv 2402.03898): KL(p || a p + (1-a) q). */
-export const SkewForwardKlObjective = z
-  .strictObject({ type: z.enum(["skew_forward_kl"]), skew: Skew, ...divergence })
-  .meta({ id: "SkewForwardKlObjective" });
-
-/** DistiLLM (arXiv 2402.03898): KL(q || (1-a) q + a p). */
-export const SkewReverseKlObjective = z
-  .strictObject({ type: z.enum(["skew_reverse_kl"]), skew: Skew, ...divergence })
-  .meta({ id: "SkewReverseKlObjective" });
-
-/** Total variation distance (arXiv 2307.15190). */
-export const TvdObjective = z.strictObject({ type: z.enum(["tvd"]), ...divergence }).meta({ id: "TvdObjective" });
-
-/** Adaptive KL (arXiv 2404.02657): forward and reverse KL weighted by where the two distributions differ. */
-export const AdaptiveKlObjective = z
-  .strictObject({ type: z.enum(["adaptive_kl"]), head_mass: z.number().gt(0).lt(1).default(0.5), ...divergence })
-  .meta({ id: "AdaptiveKlObjective" });
-
-export const Objective = z
-  .discriminatedUnion("type", [
-    DpkdObjective,
-    RewardKlObjective,
-    SftObjective,
-    SeqKdObjective,
-    MiniLlmObjective,
-    ForwardKlObjective,
-    ReverseKlObjective,
-    JsdObjective,
-    SkewForwardKlObjective,
-    SkewReverseKlObjective,
-    TvdObjective,
-    AdaptiveKlObjective,
-  ])
-  .meta({ id: "Objective" });
+import { ModelRef } from "./models.ts";
+import { Objective, TeacherSampling } from "./objectives.ts";
+import { Lora, Student } from "./students.ts";
 
 export const Optimizer = z
   .strictObject({
@@ -157,38 +21,6 @@ export const Optimizer = z
     grad_clip: z.number().gt(0).max(1e6).default(1),
   })
   .meta({ id: "Optimizer", description: "AdamW; weight decay on matrices only; L2 clipping after accumulation" });
-
-const KeptLayers = z.array(z.int().min(0).max(1023)).min(1).max(1024);
-
-export const Student = z
-  .union([
-    z.strictObject({ model: ModelName }).meta({ id: "StudentModel" }),
-    z
-      .strictObject({ prune: z.strictObject({ model: ModelName, keep_layers: z.int().min(1).max(1024) }) })
-      .meta({ id: "StudentPruned" }),
-    z
-      .strictObject({ prune: z.strictObject({ model: ModelName, layers: KeptLayers }) })
-      .meta({ id: "StudentPrunedTo", description: "layers: their indices in the model, strictly increasing" }),
-    z
-      .strictObject({ init: z.strictObject({ config: InitConfig, tokenizer: ModelName }) })
-      .meta({ id: "StudentInit", description: "random weights, drawn from the run's seed" }),
-  ])
-  .meta({ id: "Student" });
-
-export const Lora = z
-  .strictObject({
-    rank: z.int().min(1).max(1024).default(16),
-    alpha: z.number().gt(0).max(4096).default(32),
-    targets: z
-      .array(z.string().regex(/^[0-9A-Za-z_.-]{1,64}$/))
-      .min(1)
-      .max(32)
-      .default(["all-linear"]),
-  })
-  .meta({
-    id: "Lora",
-    description: "low-rank adapters (arXiv 2106.09685); targets: names of linear modules, or all-linear",
-  });
 
 /** Every `every` steps a checkpoint is made and evaluated; the best is kept as `<run>@best`. */
 export const RunEvaluation = z
@@ -411,24 +243,6 @@ export const StoredState = z
     description: "sha256: of the weights (checkpoint), of weights and optimizer (resume state)",
   });
 
-export const SamplesSource = z.enum(["student", "teacher"]).meta({ id: "SamplesSource" });
-
-/** Responses drawn before step `n` and stored before it ran: the student's for the block of steps that begins at n,
- * or the teacher's for those rows of the block that it had not answered yet. */
-export const SamplesRef = z
-  .strictObject({ source: SamplesSource, n: z.int().min(1), blob: BlobRef })
-  .meta({ id: "SamplesRef", description: "the blob is the JSON of SampledRows" });
-
-export const SampledRow = z
-  .strictObject({
-    place: z.int().min(0).meta({ description: "(step - 1) * batch_size + index in the batch; for the teacher 0" }),
-    row: z.string(),
-    ids: z.array(z.int().min(0)).min(1),
-  })
-  .meta({ id: "SampledRow" });
-
-export const SampledRows = z.strictObject({ rows: z.array(SampledRow).min(1) }).meta({ id: "SampledRows" });
-
 const event = <K extends string, T extends z.ZodType>(type: K, data: T) =>
   z.strictObject({ sequence: z.int().min(1), at: Timestamp, type: z.enum([type]), data });
 
@@ -457,6 +271,5 @@ export type RowsReport = z.infer<typeof RowsReport>;
 export type LineageBreak = z.infer<typeof LineageBreak>;
 export type Checkpoint = z.infer<typeof Checkpoint>;
 export type BestCheckpoint = z.infer<typeof BestCheckpoint>;
-export type SamplesRef = z.infer<typeof SamplesRef>;
 export type StoredState = z.infer<typeof StoredState>;
 export type RunEvent = z.infer<typeof RunEvent>;

@@ -5,7 +5,8 @@ import type { ModelRef } from "../../src/wire/models.ts";
 import type { ScorePayload } from "../../src/wire/payloads.ts";
 import type { Fingerprint, Lease } from "../../src/wire/pool.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
-import type { SamplesRef, StepMetrics, StoredState } from "../../src/wire/runs.ts";
+import type { StepMetrics, StoredState } from "../../src/wire/runs.ts";
+import type { SamplesRef } from "../../src/wire/samples.ts";
 
 export const PROJECT = "proj_a";
 export const sha = (label: string | number): string =>

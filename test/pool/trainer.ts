@@ -1,6 +1,6 @@
 // What a worker does with a lease of a run.
 import type { Ack, Lease } from "../../src/wire/pool.ts";
-import type { SamplesRef } from "../../src/wire/runs.ts";
+import type { SamplesRef } from "../../src/wire/samples.ts";
 import { FakeWorker } from "./fake-worker.ts";
 import { draw, metrics, runSubmit, sha, stepHash, stepPrev, steps, upload } from "./fixtures.ts";
 import { freshPool, sql } from "./harness.ts";

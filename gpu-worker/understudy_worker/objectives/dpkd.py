@@ -59,12 +59,14 @@ def token_terms(student_NV: Tensor, teacher: TeacherRows | None, targets_N: Tens
     margin_N = student_N2[:, 0] - student_N2[:, 1]
     teacher_N2 = teacher.logits_at(choices_N2).detach()
     if not spec.reference_free:
-        margin_N = margin_N - (teacher_N2[:, 0] - teacher_N2[:, 1])
+        # Two dot products of one row may differ in their last bits.
+        gap_N = torch.where(chosen_N == rejected_N, 0.0, teacher_N2[:, 0] - teacher_N2[:, 1])
+        margin_N = margin_N - gap_N
     rewarded_N = margin_N
     if spec.variant == "dpop":
         log_q_N = student_N2[:, 0] - student_NV.logsumexp(dim=1)
-        log_p_N = teacher_N2[:, 0] - teacher.logsumexp_N
-        rewarded_N = margin_N - spec.lambda_ * (log_p_N - log_q_N).clamp(min=0)
+        log_p_N = teacher_N2[:, 0] - teacher.logsumexp_N.detach()
+        rewarded_N = margin_N - spec.lambda_ * (log_p_N - log_q_N).relu()
     loss = _preferred(beta(spec) * rewarded_N, spec.label_smoothing).sum()
     return loss, {
         "loss/distill": loss.detach(),
@@ -98,7 +100,7 @@ def sequence_terms(policy: Pairs, reference: Pairs | None, *, spec: DpkdObjectiv
         case "ipo":
             loss = (margin_P - 1 / (2 * scale)).square().sum()
         case "dpop":
-            short_P = (log_p[0].detach() - log_q[0]).clamp(min=0)
+            short_P = (log_p[0].detach() - log_q[0]).relu()
             loss = _preferred(scale * (margin_P - spec.lambda_ * short_P), spec.label_smoothing).sum()
         case "simpo":
             loss = _preferred(scale * margin_P - spec.gamma, spec.label_smoothing).sum()

@@ -5,7 +5,8 @@ KL), reward_kl is DPKD's first stage. The KL is split at each token (single-step
 the next-token distributions there, and what the choice of the token means for the rest, whose gradient is REINFORCE.
 
 Sources: arXiv 2306.08543 (MiniLLM, sections 2.2 and A), arXiv 2406.19774 (DPKD, the first stage).
-Shape suffixes: N positions of the responses laid end to end, S responses, V vocabulary.
+Shape suffixes: N positions of the responses laid end to end, S responses, V vocabulary, B positions of one
+block.
 """
 
 from __future__ import annotations
@@ -16,8 +17,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from understudy_worker.nll import token_nll
 from understudy_worker.objectives import kl
+from understudy_worker.objectives.distributions import sum_over_blocks
 from understudy_worker.objectives.terms import TeacherRows, Terms
 from understudy_worker.wire import MiniLlmObjective, RewardKlObjective
 
@@ -64,7 +65,13 @@ def policy_terms(
     """`sum_t beta KL(q(.|y_<t) || p(.|y_<t)) - A_t log q(y_t)`: its gradient estimates that of `beta KL(q || p) - E[R]`
     over whole responses; the metric `loss/distill` is its value, in nats times beta."""
     with torch.no_grad():
-        log_p_NV = teacher.logits().log_softmax(dim=1)
-    here = beta(spec) * kl.reverse(log_p_NV, student_NV.log_softmax(dim=1))
-    loss = here + (advantages_N.detach() * token_nll(student_NV, sampled_N)).sum()
+        teacher_NV = teacher.logits()
+
+    def terms(student_BV: Tensor, block: slice) -> Tensor:
+        log_q_BV = student_BV.log_softmax(dim=1)
+        sampled_B = log_q_BV.gather(1, sampled_N[block, None])[:, 0]
+        here = beta(spec) * kl.reverse(teacher_NV[block].log_softmax(dim=1), log_q_BV)
+        return here - (advantages_N[block].detach() * sampled_B).sum()
+
+    loss = sum_over_blocks(student_NV, terms)
     return loss, {"loss/distill": loss.detach()}

@@ -24,14 +24,17 @@ def token_terms(
     *,
     spec: SkewForwardKlObjective | SkewReverseKlObjective,
 ) -> Terms:
-    """With a the skew: skew_forward_kl `KL(p || a p + (1 - a) q)`, skew_reverse_kl `KL(q || (1 - a) q + a p)`, in nats,
+    """With a the skew: skew_forward_kl `KL(p || (1 - a) q + a p)`, skew_reverse_kl `KL(q || (1 - a) p + a q)`, in nats,
     over V and N. At a = 0 they are the plain divergences."""
-    share = spec.skew
 
     def divergence(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:
-        mixed_NV = mixture(log_q_NV, log_p_NV, share=share) if share else None
         if spec.type == "skew_forward_kl":
-            return kl.forward(log_p_NV, log_q_NV if mixed_NV is None else mixed_NV)
-        return kl.reverse(log_p_NV if mixed_NV is None else mixed_NV, log_q_NV)
+            return kl.forward(log_p_NV, _skewed(log_q_NV, log_p_NV, spec.skew))
+        return kl.reverse(_skewed(log_p_NV, log_q_NV, spec.skew), log_q_NV)
 
     return at_temperature(student_NV, teacher, spec, divergence)
+
+
+def _skewed(log_a_NV: Tensor, log_b_NV: Tensor, share: float) -> Tensor:
+    """log((1 - share) a + share b), share in [0, 1)."""
+    return mixture(log_a_NV, log_b_NV, share=share) if share else log_a_NV

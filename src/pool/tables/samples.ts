@@ -1,8 +1,8 @@
 // Responses that a run trains on and a model drew: one row a block and source.
 import { z } from "zod";
 import { BlobRef } from "../../wire/blobs.ts";
-import { SamplesSource } from "../../wire/runs.ts";
-import type { SamplesRef } from "../../wire/runs.ts";
+import { SamplesSource } from "../../wire/samples.ts";
+import type { SamplesRef } from "../../wire/samples.ts";
 import { Table, flag, json } from "./table.ts";
 
 const SamplesRow = z.object({
