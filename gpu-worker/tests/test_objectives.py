@@ -1,148 +1,145 @@
-"""Losses: a case by hand, a gradient check, an oracle written apart from the code."""
+"""What holds for every objective: the registry, gradients in fp64, sums over positions."""
 
 from __future__ import annotations
 
+import inspect
 import math
+from typing import Any
 
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor
+from objective_cases import Case, cases, gradient, objective, randn, token_terms
 
-from understudy_worker.objectives import REGISTRY, dpkd, sft
-from understudy_worker.wire import DpkdObjective, SftObjective
+from understudy_worker.objectives import MODULES, REGISTRY, level, needs_teacher
 
-
-def spec(*, beta: float = 0.1, kd_ratio: float = 0.5, label_smoothing: float = 0.0) -> DpkdObjective:
-    return DpkdObjective(type="dpkd", beta=beta, kd_ratio=kd_ratio, label_smoothing=label_smoothing)
-
-
-def test_the_registry_holds_every_objective() -> None:
-    assert set(REGISTRY) == {"dpkd", "sft"}
-    assert {name for name, module in REGISTRY.items() if module.NEEDS_TEACHER} == {"dpkd"}
-
-
-def test_dpkd_by_hand() -> None:
-    # One position, three tokens. Teacher logits log(0.7, 0.2, 0.1): y_t = 0. Student log(0.3, 0.6, 0.1): y_s = 1.
-    # m = log(0.3/0.6) - log(0.7/0.2) = log 0.5 - log 3.5 = -log 7 = -1.945910149
-    # beta 0.5: -log sigmoid(-0.972955) = log(1 + exp(0.972955)) = log(1 + sqrt 7) = 1.293396
-    # target 2: CE = -log 0.1 = 2.302585; loss = 0.25 * 2.302585 + 0.75 * 1.293396
-    teacher = torch.tensor([[0.7, 0.2, 0.1]]).log()
-    student = torch.tensor([[0.3, 0.6, 0.1]]).log()
-    loss, metrics = dpkd.token_terms(student, teacher, torch.tensor([2]), spec=spec(beta=0.5, kd_ratio=0.75))
-    distill = math.log(1 + math.sqrt(7))
-    assert metrics["margin/token_mean"].item() == pytest.approx(-math.log(7), rel=1e-6)
-    assert metrics["loss/distill"].item() == pytest.approx(distill, rel=1e-6)
-    assert metrics["loss/lm"].item() == pytest.approx(math.log(10), rel=1e-6)
-    assert loss.item() == pytest.approx(0.25 * math.log(10) + 0.75 * distill, rel=1e-6)
-    assert metrics["argmax_agreement"].item() == 0
+TOKEN_LEVEL: list[dict[str, Any]] = [
+    {"type_": "dpkd", "beta": 0.7},
+    {"type_": "dpkd", "beta": 0.7, "label_smoothing": 0.2},
+    {"type_": "dpkd", "beta": 0.7, "reference_free": True},
+    {"type_": "dpkd", "beta": 0.7, "variant": "dpop", "lambda": 3.0, "label_smoothing": 0.1},
+    {"type_": "seqkd"},
+    {"type_": "forward_kl"},
+    {"type_": "forward_kl", "temperature": 2.5},
+    {"type_": "reverse_kl"},
+    {"type_": "reverse_kl", "temperature": 0.5},
+    *({"type_": "jsd", "interpolation": share} for share in (0.0, 0.1, 0.5, 0.9, 1.0)),
+    {"type_": "jsd", "temperature": 2.0},
+    *({"type_": f"skew_{way}_kl", "skew": share} for way in ("forward", "reverse") for share in (0.0, 0.1, 0.7)),
+    {"type_": "skew_forward_kl", "temperature": 2.0},
+    {"type_": "tvd"},
+    {"type_": "tvd", "temperature": 3.0},
+    {"type_": "adaptive_kl"},
+    {"type_": "adaptive_kl", "temperature": 2.0, "head_mass": 0.8},
+]
+# Its weights are held fixed, so finite differences do not see its gradient: test_objectives_divergences.py does.
+SMOOTH = [fields for fields in TOKEN_LEVEL if fields["type_"] != "adaptive_kl"]
+DIVERGENCES = [fields for fields in TOKEN_LEVEL if fields["type_"] not in ("dpkd", "seqkd")]
 
 
-def test_label_smoothing_by_hand() -> None:
-    teacher = torch.tensor([[0.7, 0.2, 0.1]]).log()
-    student = torch.tensor([[0.3, 0.6, 0.1]]).log()
-    _, metrics = dpkd.token_terms(student, teacher, torch.tensor([0]), spec=spec(beta=0.5, label_smoothing=0.1))
-    # -log sigmoid(beta m) = log(1 + sqrt 7); -log sigmoid(-beta m) = log(1 + 1 / sqrt 7)
-    root = math.sqrt(7)
-    assert metrics["loss/distill"].item() == pytest.approx(
-        0.9 * math.log(1 + root) + 0.1 * math.log(1 + 1 / root), rel=1e-6
-    )
+def name(fields: dict[str, Any]) -> str:
+    return ",".join(str(value) if key == "type_" else f"{key}={value}" for key, value in fields.items())
 
 
-def test_a_perfect_student_has_margin_zero_and_log_two() -> None:
-    logits = torch.randn(5, 7, generator=torch.Generator().manual_seed(0))
-    student = logits.clone().requires_grad_()
-    loss, metrics = dpkd.token_terms(student, logits, torch.zeros(5, dtype=torch.long), spec=spec(kd_ratio=1.0))
-    assert metrics["margin/token_mean"].item() == 0
-    assert metrics["argmax_agreement"].item() == 5
-    assert loss.item() == pytest.approx(5 * math.log(2), rel=1e-6)
+def test_the_registry_knows_each_objective_of_the_wire_once() -> None:
+    assert {kind: level(objective(kind)) for kind in REGISTRY if kind != "reward_kl"} == {
+        "sft": "none",
+        "seqkd": "token",
+        "dpkd": "token",
+        "minillm": "policy",
+        "forward_kl": "token",
+        "reverse_kl": "token",
+        "jsd": "token",
+        "skew_forward_kl": "token",
+        "skew_reverse_kl": "token",
+        "tvd": "token",
+        "adaptive_kl": "token",
+    }
+    assert level(objective("reward_kl", reward={"grader": "exact_match"})) == "policy"
+    assert level(objective("dpkd", granularity="sequence")) == "sequence"
+    assert sum(len(module.TYPES) for module in MODULES) == len(REGISTRY)
+
+
+def test_who_needs_a_teacher() -> None:
+    plain = [objective(kind) for kind in REGISTRY if kind != "reward_kl"]
+    assert {spec.type for spec in plain if not needs_teacher(spec)} == {"sft", "seqkd"}
+    assert needs_teacher(objective("reward_kl", reward={"grader": "exact_match"}))
+    whole = {"granularity": "sequence"}
+    assert needs_teacher(objective("dpkd", **whole))
+    assert not needs_teacher(objective("dpkd", variant="simpo", **whole))
+    assert not needs_teacher(objective("dpkd", reference_free=True, **whole))
+    # At token level the teacher still chooses y_t.
+    assert needs_teacher(objective("dpkd", reference_free=True))
+
+
+def test_sft_has_no_term_of_its_own() -> None:
+    """Its cross entropy is the step's, by nll.token_nll."""
+    functions = {key for key, _ in inspect.getmembers(REGISTRY["sft"], inspect.isfunction)}
+    assert functions == {"level", "needs_teacher"}
+
+
+@pytest.mark.parametrize("fields", SMOOTH, ids=name)
+def test_gradients_are_those_of_finite_differences(fields: dict[str, Any]) -> None:
+    teacher, targets = randn(4, 6, seed=1, scale=2.0), torch.tensor([0, 5, 2, 2])
+    student = randn(4, 6, seed=2, scale=2.0).requires_grad_()
+    spec = objective(**fields)
+    assert torch.autograd.gradcheck(lambda q: token_terms(spec, q, teacher, targets)[0], student)
+
+
+@pytest.mark.parametrize("fields", TOKEN_LEVEL, ids=name)
+def test_only_the_student_has_a_gradient(fields: dict[str, Any]) -> None:
+    teacher, student = randn(3, 5, seed=3).requires_grad_(), randn(3, 5, seed=4).requires_grad_()
+    loss, metrics = token_terms(objective(**fields), student, teacher, torch.tensor([0, 1, 2]))
     loss.backward()
-    assert student.grad is not None and student.grad.abs().max() == 0
-
-
-def oracle(student: Tensor, teacher: Tensor, targets: Tensor, *, beta: float, kd_ratio: float, ls: float) -> float:
-    """Position by position, from probabilities, in Python floats; ties by the first maximum in a loop."""
-
-    def log_probs(row: list[float]) -> list[float]:
-        most = max(row)
-        total = math.fsum(math.exp(value - most) for value in row)
-        return [value - most - math.log(total) for value in row]
-
-    def first_best(row: list[float]) -> int:
-        best = 0
-        for index, value in enumerate(row):
-            if value > row[best]:
-                best = index
-        return best
-
-    def minus_log_sigmoid(z: float) -> float:
-        return math.log1p(math.exp(-z)) if z > 0 else -z + math.log1p(math.exp(z))
-
-    total = 0.0
-    for q_logits, p_logits, target in zip(student.tolist(), teacher.tolist(), targets.tolist(), strict=True):
-        q, p = log_probs(q_logits), log_probs(p_logits)
-        chosen, rejected = first_best(p_logits), first_best(q_logits)
-        m = (q[chosen] - q[rejected]) - (p[chosen] - p[rejected])
-        distill = minus_log_sigmoid(beta * m) * (1 - ls) + minus_log_sigmoid(-beta * m) * ls
-        total += (1 - kd_ratio) * -q[target] + kd_ratio * distill
-    return total
-
-
-@settings(max_examples=200, deadline=None)
-@given(
-    seed=st.integers(0, 2**31),
-    positions=st.integers(1, 6),
-    vocabulary=st.integers(1, 12),
-    scale=st.sampled_from([0.0, 1.0, 30.0, 80.0]),
-    beta=st.sampled_from([0.01, 0.1, 1.0, 20.0]),
-    kd_ratio=st.sampled_from([0.0, 0.5, 1.0]),
-    ls=st.sampled_from([0.0, 0.1, 0.49]),
-)
-def test_dpkd_equals_the_oracle(
-    seed: int, positions: int, vocabulary: int, scale: float, beta: float, kd_ratio: float, ls: float
-) -> None:
-    random = torch.Generator().manual_seed(seed)
-    # Rounding to halves makes ties common; scale 0 makes everything a tie.
-    student = (torch.randn(positions, vocabulary, generator=random) * scale * 2).round() / 2
-    teacher = (torch.randn(positions, vocabulary, generator=random) * scale * 2).round() / 2
-    targets = torch.randint(vocabulary, (positions,), generator=random)
-    loss, metrics = dpkd.token_terms(
-        student, teacher, targets, spec=spec(beta=beta, kd_ratio=kd_ratio, label_smoothing=ls)
-    )
-    expected = oracle(student, teacher, targets, beta=beta, kd_ratio=kd_ratio, ls=ls)
-    assert loss.item() == pytest.approx(expected, rel=1e-5, abs=1e-4)
-    assert metrics["margin/token_mean"].item() <= 0
-    plain, _ = sft.token_terms(student, None, targets, spec=SftObjective(type="sft"))
-    assert plain.item() == pytest.approx(
-        oracle(student, teacher, targets, beta=beta, kd_ratio=0.0, ls=0.0), rel=1e-5, abs=1e-4
-    )
-
-
-def test_ties_go_to_the_lowest_id() -> None:
-    teacher = torch.tensor([[1.0, 1.0, 0.0]])
-    student = torch.tensor([[0.0, 2.0, 2.0]])
-    _, metrics = dpkd.token_terms(student, teacher, torch.tensor([0]), spec=spec())
-    # y_t = 0, y_s = 1: m = (0 - 2) - (1 - 1)
-    assert metrics["margin/token_mean"].item() == -2
-
-
-def test_gradients_are_those_of_finite_differences() -> None:
-    random = torch.Generator().manual_seed(3)
-    teacher = torch.randn(4, 6, generator=random, dtype=torch.float64)
-    student = torch.randn(4, 6, generator=random, dtype=torch.float64, requires_grad=True)
-    targets = torch.tensor([0, 5, 2, 2])
-    objective = spec(beta=0.7, label_smoothing=0.2)
-    assert torch.autograd.gradcheck(lambda q: dpkd.token_terms(q, teacher, targets, spec=objective)[0], student)
-    assert torch.autograd.gradcheck(
-        lambda q: sft.token_terms(q, None, targets, spec=SftObjective(type="sft"))[0], student
-    )
-
-
-def test_only_the_student_has_a_gradient() -> None:
-    teacher = torch.randn(3, 5, requires_grad=True)
-    student = torch.randn(3, 5, requires_grad=True)
-    loss, metrics = dpkd.token_terms(student, teacher, torch.tensor([0, 1, 2]), spec=spec())
-    loss.backward()
-    assert teacher.grad is None and student.grad is not None
+    assert teacher.grad is None and student.grad is not None and student.grad.abs().max() > 0
+    assert metrics["loss/distill"] == loss
     assert not any(value.requires_grad for value in metrics.values())
+
+
+@settings(max_examples=60, deadline=None)
+@given(case=cases(), fields=st.sampled_from(TOKEN_LEVEL))
+def test_a_finite_loss_has_a_finite_gradient(case: Case, fields: dict[str, Any]) -> None:
+    """And one that a constant added to a position's logits does not change, nor tokens that are excluded."""
+    student, teacher, targets = case.tensors()
+    loss, _ = token_terms(objective(**fields), student, teacher, targets)
+    if not torch.isfinite(loss):
+        return
+    slope = gradient(loss, student)
+    assert torch.isfinite(slope).all()
+    assert (slope[student == -math.inf] == 0).all()
+    assert slope.sum(dim=1).abs().max().item() <= 1e-9 * (1 + slope.abs().max().item()) if len(slope) else True
+
+
+@pytest.mark.parametrize("fields", TOKEN_LEVEL, ids=name)
+def test_a_loss_is_a_sum_over_positions(fields: dict[str, Any]) -> None:
+    teacher, student, targets = randn(5, 7, seed=5), randn(5, 7, seed=6), torch.tensor([0, 1, 2, 3, 6])
+    spec = objective(**fields)
+    whole, metrics = token_terms(spec, student, teacher, targets)
+    parts = [
+        token_terms(spec, student[cut], teacher[cut], targets[cut]) for cut in (slice(2), slice(2, 2), slice(2, 5))
+    ]
+    assert whole.item() == pytest.approx(sum(loss.item() for loss, _ in parts), rel=1e-12)
+    assert parts[1][0].item() == 0
+    for key, value in metrics.items():
+        assert value.item() == pytest.approx(sum(part[key].item() for _, part in parts), rel=1e-12)
+
+
+@pytest.mark.parametrize("fields", DIVERGENCES, ids=name)
+def test_a_perfect_student_has_no_divergence_and_no_gradient(fields: dict[str, Any]) -> None:
+    teacher = randn(5, 7, seed=7)
+    teacher[0, 3] = -math.inf
+    student = (teacher + 2.5).requires_grad_()
+    loss, _ = token_terms(objective(**fields), student, teacher, torch.zeros(5, dtype=torch.long))
+    assert loss.item() == pytest.approx(0, abs=1e-12)
+    if fields["type_"] != "tvd":  # whose slope jumps there: rounding decides the sign
+        assert gradient(loss, student).abs().max().item() < 1e-12
+
+
+@pytest.mark.parametrize("fields", TOKEN_LEVEL, ids=name)
+def test_fp32_is_within_1e_5_nats_a_position(fields: dict[str, Any]) -> None:
+    teacher, student, targets = randn(64, 500, seed=8, scale=3.0), randn(64, 500, seed=9, scale=3.0), torch.arange(64)
+    spec = objective(**fields)
+    exact, _ = token_terms(spec, student, teacher, targets)
+    single, _ = token_terms(spec, student.float(), teacher.float(), targets)
+    assert single.item() == pytest.approx(exact.item(), abs=64e-5)
