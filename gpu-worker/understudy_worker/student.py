@@ -90,7 +90,8 @@ class Student:
     def save(self, folder: Path, weights: dict[str, Tensor], adapter: dict[str, Tensor]) -> None:
         """A folder that transformers loads as it is, from `merged_tensors`; beside it the adapter alone, in peft's
         format under names that transformers does not take for its own."""
-        self.model.save_pretrained(folder, state_dict=weights)
+        # a copy: transformers empties the dictionary that it is given
+        self.model.save_pretrained(folder, state_dict=dict(weights))
         self.loaded.tokenizer.save_pretrained(folder)
         if self.lora is not None:
             save_file({name: tensor.contiguous() for name, tensor in adapter.items()}, folder / "lora.safetensors")

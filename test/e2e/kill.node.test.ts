@@ -2,11 +2,20 @@
 import type { ChildProcess } from "node:child_process";
 import { afterAll, afterEach, beforeAll, expect, test } from "vitest";
 import { exited } from "../../scripts/stack/worker.ts";
+import type { CreateRun } from "../../src/sdk/runs.ts";
 import type { Run } from "../../src/wire/runs.ts";
 import { collect, dataset, startHarness } from "./harness.ts";
 import type { Harness } from "./harness.ts";
 
-const STEPS = 150;
+/** Runs of the two kinds: with and without answers that the student draws and the pool journals. */
+const RUNS: Record<string, { steps: number; at: number[]; objective: CreateRun["objective"] }> = {
+  "token level": { steps: 150, at: [20, 90], objective: { type: "dpkd" } },
+  "sequence level": {
+    steps: 40,
+    at: [6, 23],
+    objective: { type: "dpkd", granularity: "sequence", sampling: { max_new_tokens: 8, refresh_every: 4 } },
+  },
+};
 let harness: Harness;
 let worker: ChildProcess;
 
@@ -28,23 +37,25 @@ async function killWorker(): Promise<void> {
   worker = harness.startWorker();
 }
 
-function createRun(name: string): Promise<Run> {
+type Plan = (typeof RUNS)[string];
+
+function createRun(name: string, { objective, steps }: Plan): Promise<Run> {
   return harness.client.runs.create({
     name,
     teacher: "tiny",
     student: { prune: { model: "tiny", keep_layers: 2 } },
     dataset: "words",
-    objective: { type: "dpkd" },
-    optimizer: { learning_rate: 2e-3, total_steps: STEPS },
+    objective,
+    optimizer: { learning_rate: 2e-3, total_steps: steps },
     batch_size: 6,
   });
 }
 
 /** Takes all steps; kills the worker once after each of the steps `at`. */
-async function train(name: string, at: number[]): Promise<Run> {
+async function train(name: string, plan: Plan, at: number[]): Promise<Run> {
   const { client } = harness;
-  const { id } = await createRun(name);
-  const work = await client.runs.takeSteps(id, { to: STEPS });
+  const { id } = await createRun(name, plan);
+  const work = await client.runs.takeSteps(id, { to: plan.steps });
   const waiting = [...at];
   for await (const event of client.runs.events(id)) {
     if (event.type !== "step" || event.data.step < (waiting[0] ?? Infinity)) continue;
@@ -55,22 +66,26 @@ async function train(name: string, at: number[]): Promise<Run> {
   return work.finished();
 }
 
-test("a run ends with the same weights, optimizer and hashes", async () => {
-  const { client } = harness;
-  const undisturbed = await train("undisturbed", []);
-  const disturbed = await train("disturbed", [20, 90]);
-  expect(disturbed.fence).toBeGreaterThan(undisturbed.fence);
-  expect(disturbed).toMatchObject({
-    status: "completed",
-    head: STEPS,
-    lineage: 0,
-    lineage_breaks: [],
-    state_sha256: undisturbed.state_sha256,
-  });
-  const hashes = async (run: Run) =>
-    (await collect(client.runs.steps(run.id))).map(({ step, metrics }) => [step, metrics.loss]);
-  expect(await hashes(disturbed)).toEqual(await hashes(undisturbed));
-}, 240_000);
+test.each(Object.entries(RUNS))(
+  "a run at %s ends with the same weights, optimizer and hashes",
+  async (level, plan) => {
+    const { client } = harness;
+    const undisturbed = await train(`undisturbed at ${level}`.replaceAll(" ", "-"), plan, []);
+    const disturbed = await train(`disturbed at ${level}`.replaceAll(" ", "-"), plan, plan.at);
+    expect(disturbed.fence).toBeGreaterThan(undisturbed.fence);
+    expect(disturbed).toMatchObject({
+      status: "completed",
+      head: plan.steps,
+      lineage: 0,
+      lineage_breaks: [],
+      state_sha256: undisturbed.state_sha256,
+    });
+    const hashes = async (run: Run) =>
+      (await collect(client.runs.steps(run.id))).map(({ step, metrics }) => [step, metrics.loss, metrics.grad_norm]);
+    expect(await hashes(disturbed)).toEqual(await hashes(undisturbed));
+  },
+  240_000,
+);
 
 test("an evaluation ends with the same records", async () => {
   const { client } = harness;
