@@ -21,7 +21,7 @@ from transformers import AutoModelForCausalLM, PreTrainedModel
 Batch = list[dict[str, Any]]
 KIB = 1024
 # AdamW as every side has it; decay on matrices only, as the engine does.
-LEARNING_RATE = 5e-4
+LEARNING_RATE = 1e-4
 BETAS = (0.9, 0.999)
 WEIGHT_DECAY = 0.01
 GRAD_CLIP = 1.0

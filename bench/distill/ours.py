@@ -117,7 +117,7 @@ def run_state(request: Request) -> RunState:
     teacher, ref = frozen(request, models, backend=backend)
     longest = max(len(row["prompt"]) + len(row["response"]) for batch in request.batches for row in batch)
     spec = run_spec(request, teacher=ref, longest=longest)
-    student = prepare_student(models.load(spec.student, tick=lambda: None), spec=spec, device=backend.device)
+    student = prepare_student(models.load(spec.student, tick=lambda: None), spec=spec)
     data, ranks = examples(request.batches), Ranks()
     return RunState(
         run="run_bench",
@@ -152,6 +152,11 @@ def ours_steps(request: Request) -> Answer:
         done(metrics.loss)
         for name in hits:
             hits[name] += getattr(metrics.teacher_cache, name)
+    unwanted = "misses" if request.options["phase"] == "warm" else "hits"
+    if hits[unwanted]:
+        raise SystemExit(
+            f"a {request.options['phase']} cache had {hits[unwanted]} {unwanted}: this measures another thing"
+        )
     meter.answer.notes = hits
     return meter.answer
 

@@ -83,6 +83,8 @@ function meaning(report: Report): string {
   \`chunked\` (DistillationTrainer, whose loss works in tiles, handed the rows' responses instead of its samples) ${steps("chunked")}.
   Liger's kernels need Triton, which this machine's torch lacks.
 - \`floor\` is three times the student's matrix products on real tokens, output matrix at response positions only, timed as bare products of the same shapes: ${report.gflops.toFixed(0)} GFLOP/s.
+- \`ours\` is the worker's \`take_step\` with the worker's own settings, of which one matters to times: freed memory is kept for the next tensor.
+  The other sides run with the C library's defaults, as they are commonly run.
 - FLOPs count the products of the body's linears and of the output matrix, on padded tokens where a side pads; not those inside attention.
 - Peak above loaded: the high-water mark of resident memory during the steps, less what was resident before the first one with the models loaded and the optimizer made.
   So gradients and the optimizer's moments (12 bytes a student parameter, the same on all sides) are in it. Both figures come from /proc/self/status.`;
