@@ -150,7 +150,7 @@ def position(spec: Any, log_p: list[float], log_q: list[float]) -> float:
 
 def oracle(spec: Any, case: Case) -> float:
     temperature: float = spec.temperature
-    return temperature**2 * math.fsum(
+    return temperature * temperature * math.fsum(
         position(spec, log_probs(p, temperature), log_probs(q, temperature))
         for p, q in zip(case.teacher, case.student, strict=True)
     )
