@@ -133,7 +133,8 @@ def position(spec: Any, log_p: list[float], log_q: list[float]) -> float:
         case "jsd" if spec.interpolation in (0, 1):
             return kl(log_p, log_q) if spec.interpolation == 0 else kl(log_q, log_p)
         case "jsd":
-            middle, share = mixed(log_p, log_q, spec.interpolation), spec.interpolation
+            share: float = spec.interpolation
+            middle = mixed(log_p, log_q, share)
             return share * kl(log_p, middle) + (1 - share) * kl(log_q, middle)
         case "skew_forward_kl":
             return kl(log_p, mixed(log_p, log_q, spec.skew) if spec.skew else log_q)
@@ -150,10 +151,9 @@ def position(spec: Any, log_p: list[float], log_q: list[float]) -> float:
 
 def oracle(spec: Any, case: Case) -> float:
     temperature: float = spec.temperature
-    return temperature * temperature * math.fsum(
-        position(spec, log_probs(p, temperature), log_probs(q, temperature))
-        for p, q in zip(case.teacher, case.student, strict=True)
-    )
+    rows = zip(case.teacher, case.student, strict=True)
+    parts = [position(spec, log_probs(p, temperature), log_probs(q, temperature)) for p, q in rows]
+    return temperature * temperature * math.fsum(parts)
 
 
 SPECS = st.sampled_from(

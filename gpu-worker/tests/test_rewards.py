@@ -90,7 +90,9 @@ def test_the_edge_grades_the_table_alike() -> None:
 
 # Letters that both Unicode tables know, white space and signs of all kinds.
 LETTERS = st.characters(exclude_categories=["Cs", "Cn", "Co"])
-TEXTS = st.text(st.one_of(st.sampled_from("aA iIİ\u03a3\u03c3\u03c2.-'\"\u0085\u00a0\u200b\ufeff\x1c\n"), LETTERS), max_size=6)
+TEXTS = st.text(
+    st.one_of(st.sampled_from("aA iIİ\u03a3\u03c3\u03c2.-'\"\u0085\u00a0\u200b\ufeff\x1c\n"), LETTERS), max_size=6
+)
 
 
 @needs_node
