@@ -24,9 +24,9 @@ def token_terms(
 ) -> Terms:
     """`g_head / (g_head + g_tail) KL(p || q) + g_tail / (g_head + g_tail) KL(q || p)` a position, in nats.
 
-    The head is the fewest of the teacher's most probable tokens whose probabilities reach `head_mass`, with all that are
-    as probable as the last of them; the tail is the rest; g is the sum of |p - q| over it. Where p = q both weights are
-    one half. No gradient flows through the weights.
+    The head is the fewest of the teacher's most probable tokens whose probabilities reach `head_mass`, with all that
+    are as probable as the last of them; the tail is the rest; g is the sum of |p - q| over it. Where p = q both weights
+    are one half. No gradient flows through the weights.
     """
 
     def divergence(log_p_NV: Tensor, log_q_NV: Tensor) -> Tensor:

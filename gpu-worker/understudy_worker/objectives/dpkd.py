@@ -37,6 +37,8 @@ def beta(spec: DpkdObjective) -> float:
 
 def _preferred(z: Tensor, label_smoothing: float) -> Tensor:
     """`-log sigmoid(z) (1 - label_smoothing) - log sigmoid(-z) label_smoothing`; -log sigmoid(z) = softplus(-z)."""
+    if label_smoothing == 0:
+        return softplus(-z)
     return softplus(-z) * (1 - label_smoothing) + softplus(z) * label_smoothing
 
 
