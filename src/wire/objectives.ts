@@ -102,7 +102,7 @@ export const JsdObjective = z
   .strictObject({ type: z.enum(["jsd"]), interpolation: z.number().min(0).max(1).default(0.5), ...divergence })
   .meta({ id: "JsdObjective" });
 
-/** How much of the other distribution a skew KL mixes in. */
+/** The share of the first distribution that a skew KL mixes into the second. */
 const Skew = z.number().min(0).lt(1).default(0.1);
 
 /** DistiLLM (arXiv 2402.03898): KL(p || a p + (1-a) q). */
@@ -110,7 +110,7 @@ export const SkewForwardKlObjective = z
   .strictObject({ type: z.enum(["skew_forward_kl"]), skew: Skew, ...divergence })
   .meta({ id: "SkewForwardKlObjective" });
 
-/** DistiLLM (arXiv 2402.03898): KL(q || (1-a) q + a p). */
+/** DistiLLM (arXiv 2402.03898): KL(q || (1-a) p + a q). */
 export const SkewReverseKlObjective = z
   .strictObject({ type: z.enum(["skew_reverse_kl"]), skew: Skew, ...divergence })
   .meta({ id: "SkewReverseKlObjective" });
