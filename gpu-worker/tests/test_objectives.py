@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objective_cases import Case, cases, gradient, objective, randn, token_terms
 
-from understudy_worker.objectives import MODULES, REGISTRY, level, needs_teacher
+from understudy_worker.objectives import MODULES, REGISTRY, distributions, level, needs_teacher
+from understudy_worker.objectives.diagnostics import divergences
 
 TOKEN_LEVEL: list[dict[str, Any]] = [
     {"type_": "dpkd", "beta": 0.7},
@@ -123,6 +124,20 @@ def test_a_loss_is_a_sum_over_positions(fields: dict[str, Any]) -> None:
     assert parts[1][0].item() == 0
     for key, value in metrics.items():
         assert value.item() == pytest.approx(sum(part[key].item() for _, part in parts), rel=1e-12)
+
+
+@pytest.mark.parametrize("fields", DIVERGENCES, ids=name)
+def test_blocks_of_positions_change_nothing(fields: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Value, gradient and diagnostics of 5 positions are those of blocks of 2, of 1, and of all at once."""
+    teacher, student, targets = randn(5, 7, seed=5), randn(5, 7, seed=6).requires_grad_(), torch.arange(5)
+    found = []
+    for block in (5 * 7, 2 * 7, 1):
+        monkeypatch.setattr(distributions, "CPU_BLOCK", block)
+        loss, _ = token_terms(objective(**fields), student, teacher, targets)
+        sums = divergences(student.detach(), teacher)
+        found.append(torch.cat([loss.detach()[None], gradient(loss, student).flatten(), torch.stack([*sums.values()])]))
+    assert torch.allclose(found[0], found[1], rtol=1e-12, atol=1e-14)
+    assert torch.allclose(found[0], found[2], rtol=1e-12, atol=1e-14)
 
 
 @pytest.mark.parametrize("fields", DIVERGENCES, ids=name)
