@@ -245,5 +245,6 @@ def test_processes_share_a_folder_that_is_too_small(tmp_path: Path) -> None:
     crowd = [subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) for _ in range(2)]
     answers = [process.communicate(timeout=120) for process in crowd]
     assert [process.returncode for process in crowd] == [0, 0], answers
+    assert not any("damaged" in errors for _, errors in answers), "not even for a moment is there half of one"
     assert held(tmp_path) <= 15 * size * 1.1 + size, "a tenth more for the second worker, and the entry just written"
     assert not list(tmp_path.glob(".making-*"))

@@ -38,7 +38,7 @@ def logprobs(loaded: LoadedModel, tokens: Tokens) -> list[float]:
     targets_N = response_targets([tokens], device=states_ND.device)
     values: list[float] = []
     for chunk in chunks(0, len(targets_N), HEAD_CHUNK):
-        logprobs_NV = loaded.head(_enough_rows(states_ND[chunk])).log_softmax(dim=1)
+        logprobs_NV = loaded.head(enough_rows(states_ND[chunk])).log_softmax(dim=1)
         values += logprobs_NV[: len(targets_N[chunk])].gather(1, targets_N[chunk, None])[:, 0].tolist()
     if not all(value > float("-inf") for value in values):  # NaN compares false too
         raise WorkerError(
@@ -47,7 +47,7 @@ def logprobs(loaded: LoadedModel, tokens: Tokens) -> list[float]:
     return values
 
 
-def _enough_rows(states_ND: Tensor) -> Tensor:
+def enough_rows(states_ND: Tensor) -> Tensor:
     """The same rows, with zero rows below them up to LEAST_ROWS."""
     return pad(states_ND, (0, 0, 0, max(0, LEAST_ROWS - len(states_ND))))
 
