@@ -154,6 +154,9 @@ def test_models_that_must_be_loaded_to_be_known(room: Room) -> None:
     assert models.output_head(ref("teacher", digest=digest), tick=nothing) is not None
     pruned = models.load(ref("teacher", layers=[0, 3]), tick=nothing).weights_digest
     assert models.output_head(ref("teacher", layers=[0, 3], digest=pruned), tick=nothing) is None
+    assert models.output_head(ref("teacher", layers=[0, 3], digest=digest), tick=nothing) is None, (
+        "nor as the whole one"
+    )
     assert models.output_head(ref("teacher"), tick=nothing) is None, "nobody knows its digest"
     base = {"type": "init", "config": INIT, "tokenizer": {"type": "local", "name": "teacher"}, "seed": 1}
     random = ModelRef.model_validate(
