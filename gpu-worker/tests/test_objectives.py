@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from objective_cases import Case, cases, gradient, objective, randn, token_terms
 
-from understudy_worker.objectives import MODULES, REGISTRY, distributions, level, needs_teacher
+from understudy_worker.objectives import MODULES, REGISTRY, level, needs_teacher
 from understudy_worker.objectives.diagnostics import divergences
 
 TOKEN_LEVEL: list[dict[str, Any]] = [
@@ -132,7 +132,7 @@ def test_blocks_of_positions_change_nothing(fields: dict[str, Any], monkeypatch:
     teacher, student, targets = randn(5, 7, seed=5), randn(5, 7, seed=6).requires_grad_(), torch.arange(5)
     found = []
     for block in (5 * 7, 2 * 7, 1):
-        monkeypatch.setattr(distributions, "CPU_BLOCK", block)
+        monkeypatch.setattr("understudy_worker.blocks.CPU_BLOCK", block)
         loss, _ = token_terms(objective(**fields), student, teacher, targets)
         sums = divergences(student.detach(), teacher)
         found.append(torch.cat([loss.detach()[None], gradient(loss, student).flatten(), torch.stack([*sums.values()])]))

@@ -15,7 +15,7 @@ from objective_cases import gradient, objective, randn, token_terms
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from understudy_worker.objectives import adaptive_kl, distributions
+from understudy_worker.objectives import adaptive_kl
 from understudy_worker.objectives.diagnostics import divergences
 from understudy_worker.objectives.policy import policy_terms
 from understudy_worker.objectives.terms import DenseTeacher
@@ -43,7 +43,7 @@ LOSSES = {**{kind: of_divergence(kind) for kind in DIVERGENCES}, "minillm": of_p
 def test_the_size_of_a_block_changes_nothing(name: str, size: int) -> None:
     student, teacher = randn(N, V, seed=1).requires_grad_(), randn(N, V, seed=2)
     whole = LOSSES[name](student, teacher)
-    with patch.object(distributions, "CPU_BLOCK", size):
+    with patch("understudy_worker.blocks.CPU_BLOCK", size):
         blocks = LOSSES[name](student, teacher)
     assert blocks.item() == pytest.approx(whole.item(), rel=1e-14)
     assert torch.allclose(gradient(blocks * 3, student), gradient(whole, student) * 3, rtol=1e-14, atol=0)
@@ -53,7 +53,7 @@ def test_the_size_of_a_block_changes_nothing(name: str, size: int) -> None:
 def test_diagnostics_by_the_block(size: int) -> None:
     student, teacher = randn(N, V, seed=1), randn(N, V, seed=2)
     whole = divergences(student, teacher)
-    with patch.object(distributions, "CPU_BLOCK", size):
+    with patch("understudy_worker.blocks.CPU_BLOCK", size):
         blocks = divergences(student, teacher)
     assert {key: value.item() for key, value in blocks.items()} == pytest.approx(
         {key: value.item() for key, value in whole.items()}, rel=1e-13
@@ -104,6 +104,6 @@ class Large(TorchDispatchMode):
 def test_two_matrices_of_logits_size_are_made(name: str) -> None:
     """The gradient, and its multiple by the weight that the loss is given."""
     student, teacher = randn(N, V, seed=1).requires_grad_(), randn(N, V, seed=2)
-    with patch.object(distributions, "CPU_BLOCK", V), Large(N * V) as large:
+    with patch("understudy_worker.blocks.CPU_BLOCK", V), Large(N * V) as large:
         gradient(LOSSES[name](student, teacher) * 0.5, student)
     assert len(large.made) == 2, large.made

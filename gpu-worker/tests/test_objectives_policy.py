@@ -17,7 +17,6 @@ from hypothesis import strategies as st
 from objective_cases import gradient, log_probs, objective, randn
 from torch import Tensor
 
-from understudy_worker.objectives import distributions
 from understudy_worker.objectives.policy import advantages, policy_terms
 from understudy_worker.objectives.terms import DenseTeacher
 
@@ -226,7 +225,7 @@ def test_blocks_of_positions_change_nothing(monkeypatch: pytest.MonkeyPatch) -> 
     student, teacher = randn(5, 7, seed=27).requires_grad_(), DenseTeacher(randn(5, 7, seed=28))
     found = []
     for block in (5 * 7, 2 * 7, 1):
-        monkeypatch.setattr(distributions, "CPU_BLOCK", block)
+        monkeypatch.setattr("understudy_worker.blocks.CPU_BLOCK", block)
         loss, _ = policy_terms(student, teacher, torch.arange(5), randn(5, seed=29), spec=reward_kl(0.3))
         found.append(torch.cat([loss.detach()[None], gradient(loss, student).flatten()]))
     assert torch.allclose(found[0], found[1], rtol=1e-12, atol=1e-14)

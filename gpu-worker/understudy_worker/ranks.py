@@ -42,8 +42,8 @@ class Ranks:
         return cls(rank=dist.get_rank(), world=world)
 
     def lead(self, call: str, **arguments: Any) -> None:
-        """Have the other ranks make the same call; the arguments are JSON."""
-        if self.world > 1:
+        """Have the other ranks make the same call; the arguments are JSON. They, who make it, say nothing."""
+        if self.world > 1 and self.rank == 0:
             _broadcast(json.dumps([call, arguments]).encode())
 
     def follow(self) -> Iterator[tuple[str, dict[str, Any]]]:

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from understudy_worker.forward import Head, Tokens, chunks, response_states
 from understudy_worker.models import LoadedModel, Models
+from understudy_worker.objectives.terms import first_choice
 from understudy_worker.scoring import HEAD_CHUNK, enough_rows
 from understudy_worker.shared_cache import SharedCache
 from understudy_worker.teacher_cache import Entry, TeacherCache, config_digest, entry_key, read_entry, write_entry
@@ -147,7 +148,7 @@ class FrozenTeacher:
         for chunk in chunks(0, len(states_ND), HEAD_CHUNK):
             logits_NV = _logits(loaded.head, states_ND[chunk])
             sums.append(logits_NV.logsumexp(dim=1))
-            firsts.append(logits_NV.argmax(dim=1).int())
+            firsts.append(first_choice(logits_NV).int())
         return Entry(states_ND=states_ND, logsumexp_N=torch.cat(sums), argmax_N=torch.cat(firsts))
 
     def _load(self) -> LoadedModel:

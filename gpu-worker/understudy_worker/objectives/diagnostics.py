@@ -8,7 +8,8 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from understudy_worker.objectives.distributions import blocks, expected_log_ratio
+from understudy_worker.blocks import blocks
+from understudy_worker.objectives.distributions import expected_log_ratio
 
 
 @torch.no_grad()

@@ -5,19 +5,14 @@ Shape suffixes: N response positions, V vocabulary, B positions of one block.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
 import torch
 from torch import Tensor
 
+from understudy_worker.blocks import blocks
 from understudy_worker.objectives.terms import TeacherRows, Terms
-
-# Logits of one block: 2 MiB in fp32, so that what a divergence makes of them stays in a CPU's cache. Measured on
-# [400, 49152], forward and backward: half the CPU time of all positions at once.
-CPU_BLOCK = 2**19
-# A GPU has no such cache and pays for each launch: 256 MiB in fp32.
-GPU_BLOCK = 2**26
 
 
 class Divergence(Protocol):
@@ -61,14 +56,6 @@ def sum_over_blocks(logits_NV: Tensor, terms: Callable[[Tensor, slice], Tensor])
     right after its value, so that of what it is made of only one block's worth exists."""
     result: Tensor = _SumOverBlocks.apply(logits_NV, terms)  # type: ignore[no-untyped-call]
     return result
-
-
-def blocks(logits_NV: Tensor) -> Iterator[slice]:
-    """Positions by the block."""
-    count, width = logits_NV.shape
-    size = max(1, (CPU_BLOCK if logits_NV.device.type == "cpu" else GPU_BLOCK) // width)
-    for first in range(0, count, size):
-        yield slice(first, min(first + size, count))
 
 
 class _SumOverBlocks(torch.autograd.Function):

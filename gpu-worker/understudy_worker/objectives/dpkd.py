@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn.functional import softplus
 
-from understudy_worker.objectives.terms import Pairs, TeacherRows, Terms
+from understudy_worker.objectives.terms import Pairs, TeacherRows, Terms, first_choice
 from understudy_worker.wire import DpkdObjective
 
 TYPES = ("dpkd",)
@@ -55,7 +55,7 @@ def token_terms(student_NV: Tensor, teacher: TeacherRows | None, targets_N: Tens
     never positive; where both agree on the first choice it is exactly 0, and sigmoid's loss is log 2, its gradient 0.
     """
     assert teacher is not None, "the caller gives a teacher to an objective that needs one"
-    chosen_N, rejected_N = teacher.argmax_N, student_NV.detach().argmax(dim=1)
+    chosen_N, rejected_N = teacher.argmax_N, first_choice(student_NV)
     choices_N2 = torch.stack([chosen_N, rejected_N], dim=1)
     student_N2 = student_NV.gather(1, choices_N2)
     margin_N = student_N2[:, 0] - student_N2[:, 1]
