@@ -194,7 +194,8 @@ class _Chunked(torch.autograd.Function):
                     product_NV = head.linear(states_ND[chunk]).requires_grad_()
                     with torch.enable_grad():
                         loss = of.loss.chunk(kind, chunk, head.of_product(product_NV), of)
-                with watch("backward"):
+                # whatever the forward pass is computed in: autocast would round what is added up
+                with watch("backward"), torch.autocast(states_ND.device.type, enabled=False):
                     (gradient_NV,) = torch.autograd.grad(loss, product_NV)
                     total += loss.detach()
                     by_states_ND[chunk] = gradient_NV @ weight_VD.to(gradient_NV.dtype)
@@ -213,9 +214,14 @@ class _Chunked(torch.autograd.Function):
 
 
 def _add_product(total_VD: Tensor | None, gradient_NV: Tensor, states_ND: Tensor, *, dtype: torch.dtype) -> Tensor:
-    """`total + gradient^T states`, in place: a chunk needs no second matrix of the output matrix's size."""
-    left_VN, right_ND = gradient_NV.t().to(dtype), states_ND.to(dtype)
-    return left_VN @ right_ND if total_VD is None else total_VD.addmm_(left_VN, right_ND)
+    """`total + gradient^T states`, in place: a chunk needs no second matrix of the output matrix's size. Each product in
+    the gradient's precision, their sum in `dtype`."""
+    left_VN, right_ND = gradient_NV.t(), states_ND.to(gradient_NV.dtype)
+    if total_VD is None:
+        return (left_VN @ right_ND).to(dtype)
+    if gradient_NV.dtype == dtype:
+        return total_VD.addmm_(left_VN, right_ND)
+    return total_VD.add_(left_VN @ right_ND)
 
 
 def teacher_logprobs(teacher: TeacherRows, targets_N: Tensor) -> Tensor:

@@ -16,6 +16,7 @@ from peft.tuners.lora import LoraLayer
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel
+from transformers.pytorch_utils import Conv1D
 
 from understudy_worker.digests import own_tensors
 from understudy_worker.errors import WorkerError
@@ -101,8 +102,9 @@ class Student:
 
     def adapter_tensors(self) -> dict[str, Tensor]:
         """As peft's own files name them; empty without adapters."""
-        names = {name: name.replace(f".{ADAPTER}.", ".") for name, _ in self.trainable()} if self.lora else {}
-        return {f"base_model.model.{names[name]}": tensor for name, tensor in self.trainable() if name in names}
+        if self.lora is None:
+            return {}
+        return {f"base_model.model.{name.replace(f'.{ADAPTER}.', '.')}": tensor for name, tensor in self.trainable()}
 
 
 def prepare_student(loaded: LoadedModel, *, spec: RunSpec) -> Student:
@@ -111,7 +113,7 @@ def prepare_student(loaded: LoadedModel, *, spec: RunSpec) -> Student:
     if spec.lora is not None:
         _adapt(model, spec.lora, seed=spec.seed)
     if spec.gradient_checkpointing:
-        model.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+        model.activation_checkpointing_enable({"use_reentrant": False})
     return Student(loaded=loaded, dtype=spec.dtype, lora=spec.lora)
 
 
@@ -131,11 +133,23 @@ def lora_config(lora: Lora) -> LoraConfig:
 def _adapt(model: PreTrainedModel, lora: Lora, *, seed: int) -> None:
     """Low-rank adapters (arXiv 2106.09685) beside the targets; only they are trained. They begin at a function of the
     run's seed, and change nothing yet: B is 0."""
-    linear = {name.rpartition(".")[2] for name, module in model.named_modules() if isinstance(module, nn.Linear)}
+    _check_targets(model, lora)
     torch.manual_seed(int.from_bytes(hashlib.sha256(f"lora:{seed}".encode()).digest()[:7], "big"))
-    try:
-        inject_adapter_in_model(lora_config(lora), model, adapter_name=ADAPTER)
-    except ValueError as error:
+    inject_adapter_in_model(lora_config(lora), model, adapter_name=ADAPTER)
+
+
+def _check_targets(model: PreTrainedModel, lora: Lora) -> None:
+    """peft overlooks a target that names nothing. The output matrix is none: it is applied at response positions alone,
+    and often shared with the embeddings."""
+    linear = [
+        name
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear | Conv1D) and module is not model.get_output_embeddings()
+    ]
+    for target in lora.targets:
+        if list(lora.targets) == [ALL_LINEAR] or any(f".{name}".endswith(f".{target}") for name in linear):
+            continue
+        names = ", ".join(sorted({name.rpartition(".")[2] for name in linear}))
         raise WorkerError(
-            "invalid_lora", f"lora.targets name no linear module of the student; it has {', '.join(sorted(linear))}"
-        ) from error
+            "invalid_lora", f"lora.targets: {target} is none of the student's linear modules, which are {names}"
+        )

@@ -1,0 +1,103 @@
+"""Two ranks do what one does: the same losses, gradients, samples and states, and each reads what the other wrote."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from blob_server import BlobServer
+from group import Driven, Scenario, Site, drive, drive_group
+from safetensors.torch import load
+from test_step import OBJECTIVES, spec_of
+
+from understudy_worker import checkpoints
+from understudy_worker.distill import Trainer
+from understudy_worker.wire import StoredState
+
+STEPS = 20
+# Clipping that never clips, and a momentum that forgets: the first moment is the gradient.
+PLAIN = {"learning_rate": 1e-3, "total_steps": STEPS, "warmup_steps": 2, "grad_clip": 1e6}
+SMALL_PLAN = [{"from": 1, "micro_batch_tokens": 100, "head_chunk": 7}]
+
+
+def scenarios(server: BlobServer) -> dict[str, Scenario]:
+    def of(name: str, *, plan: list[dict[str, Any]] | None = None, **changes: Any) -> Scenario:
+        spec = spec_of(server, name, optimizer=PLAIN, **changes)
+        return Scenario(spec, [1, STEPS], {"plan": plan} if plan else {})
+
+    return {
+        **{name: of(name) for name in ("dpkd", "dpkd sequence", "minillm", "sft")},
+        # the long rows of a batch are alone in theirs: ranks have unequal numbers of micro-batches
+        "micro-batches": of("dpkd", plan=SMALL_PLAN, batch_size=7),
+        "a batch smaller than the group": of("dpkd", batch_size=1),
+        "lora": of("jsd", lora={"rank": 4, "alpha": 8, "targets": ["all-linear"]}, gradient_checkpointing=True),
+    }
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[BlobServer]:
+    result = BlobServer()
+    yield result
+    result.close()
+
+
+@pytest.fixture(scope="module")
+def asked(server: BlobServer) -> dict[str, Scenario]:
+    return scenarios(server)
+
+
+@pytest.fixture(scope="module")
+def site(server: BlobServer, folders: dict[str, Path], tmp_path_factory: pytest.TempPathFactory) -> Site:
+    models = {name: str(path) for name, path in folders.items()}
+    return Site(server.port, models, str(tmp_path_factory.mktemp("cache")))
+
+
+@pytest.fixture(scope="module")
+def two(site: Site, asked: dict[str, Scenario], tmp_path_factory: pytest.TempPathFactory) -> dict[str, Driven]:
+    return drive_group(site, asked, tmp_path_factory.mktemp("group"))
+
+
+@pytest.fixture(scope="module")
+def one(site: Site, asked: dict[str, Scenario]) -> Iterator[dict[str, Driven]]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checkpoints, "RESUME_EVERY_S", 0.0)
+        patch.setattr(checkpoints, "UPLOAD_SHARE", 0.0)
+        engine = site.engine(alone=True)
+        yield {name: drive(Trainer(engine), scenario) for name, scenario in asked.items()}
+
+
+def tensors(server: BlobServer, stored: StoredState, name: str = "state.safetensors") -> dict[str, torch.Tensor]:
+    (file,) = [file for file in stored.files if file.name == name]
+    return load(b"".join(server.content(part.key) for part in file.parts))
+
+
+def gradient(server: BlobServer, driven: Driven) -> torch.Tensor:
+    """Of the first step: what AdamW's first moment holds after it, over `1 - beta_1`."""
+    state = tensors(server, driven.journal.resumes[0].state)
+    assert driven.journal.resumes[0].state.step == 1
+    return torch.cat([state[key].flatten() for key in sorted(state) if key.startswith("exp_avg/")])
+
+
+NAMES = ["dpkd", "dpkd sequence", "minillm", "sft", "micro-batches", "a batch smaller than the group", "lora"]
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_two_ranks_equal_one(server: BlobServer, one: dict[str, Driven], two: dict[str, Driven], name: str) -> None:
+    alone, group = one[name], two[name]
+    ours, theirs = gradient(server, group), gradient(server, alone)
+    assert float((ours - theirs).norm() / theirs.norm()) <= 1e-5
+    first, second = group.losses(), alone.losses()
+    assert first[0] == pytest.approx(second[0], rel=1e-6)
+    assert len(first) == STEPS and first == pytest.approx(second, rel=1e-3)
+    for n in range(1, STEPS + 1):
+        here, there = group.journal.steps[n].metrics, alone.journal.steps[n].metrics
+        assert here.tokens == there.tokens
+        assert here.grad_norm == pytest.approx(there.grad_norm, rel=1e-2)
+
+
+def test_the_cases_are_what_they_say(asked: dict[str, Scenario]) -> None:
+    assert list(asked) == NAMES
+    assert {"dpkd", "dpkd sequence", "minillm"} <= set(OBJECTIVES)
