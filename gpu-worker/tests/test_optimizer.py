@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -77,7 +78,10 @@ def test_coded_moments_survive_a_resume_state_to_the_bit(
     assert journal.resumes[-1].state.step == 1
     train(second, journal, spec, to=1, checkpoint_at=[])
     before, after = (dict(state_tensors(state_of(trainer))) for trainer in (first, second))
-    assert before.keys() == after.keys() and {tensor.dtype for tensor in before.values()} == {torch.uint8, torch.float32}
+    assert before.keys() == after.keys() and {tensor.dtype for tensor in before.values()} == {
+        torch.uint8,
+        torch.float32,
+    }
     assert all(torch.equal(before[name], after[name]) for name in before)
 
 
@@ -94,7 +98,9 @@ def test_the_code(signed: bool) -> None:
 
 
 values = st.lists(
-    st.one_of(st.floats(-8192, 8192, width=32), st.floats(-(2**-13), 2**-13, width=32), st.just(0.0)), min_size=1, max_size=700
+    st.one_of(st.floats(-8192, 8192, width=32), st.floats(-(2**-13), 2**-13, width=32), st.just(0.0)),
+    min_size=1,
+    max_size=700,
 )
 
 
@@ -172,5 +178,5 @@ def test_schedules_by_hand() -> None:
     assert cosine[:3] == [0.5, 1.0, 1.0] and cosine[6] == pytest.approx(0.55)
     assert schedule(schedule="constant") == [0.5] + [1.0] * 9
     for rates in (linear, cosine):
-        assert all(later <= earlier for earlier, later in zip(rates[1:], rates[2:], strict=False))
+        assert all(later <= earlier for earlier, later in pairwise(rates[1:]))
         assert rates[-1] >= 0.1

@@ -12,8 +12,10 @@ from blob_server import BlobServer
 from group import Driven, Scenario, Site, drive, drive_group
 from safetensors.torch import load
 from test_step import OBJECTIVES, spec_of
+from transformers import AutoModelForCausalLM
 
 from understudy_worker import checkpoints
+from understudy_worker.digests import weights_digest
 from understudy_worker.distill import Trainer
 from understudy_worker.wire import StoredState
 
@@ -96,6 +98,61 @@ def test_two_ranks_equal_one(server: BlobServer, one: dict[str, Driven], two: di
         here, there = group.journal.steps[n].metrics, alone.journal.steps[n].metrics
         assert here.tokens == there.tokens
         assert here.grad_norm == pytest.approx(there.grad_norm, rel=1e-2)
+
+
+@pytest.mark.parametrize("name", ["dpkd sequence", "lora", "micro-batches"])
+def test_a_group_reads_what_one_process_wrote_and_the_other_way_round(
+    site: Site,
+    asked: dict[str, Scenario],
+    one: dict[str, Driven],
+    handed: dict[str, Driven],
+    two: dict[str, Driven],
+    name: str,
+) -> None:
+    """From the resume state after step 1 with the journal at step 1 (hashes hold within one number of ranks)."""
+    group = handed[name]
+    assert not group.journal.of("mismatch") and len(group.losses()) == STEPS
+    assert group.losses() == pytest.approx(one[name].losses(), rel=1e-3)
+    alone = drive(Trainer(site.engine(alone=True)), after_first(asked[name], two[name]))
+    assert alone.losses() == pytest.approx(two[name].losses(), rel=1e-3)
+    # from its own state the very bits
+    assert handed[f"{name} again"].journal.hashes(1, STEPS) == two[name].journal.hashes(1, STEPS)
+    assert handed[f"{name} again"].output == two[name].output
+
+
+def after_first(scenario: Scenario, driven: Driven, *, to: int = 1) -> Scenario:
+    """Go on from that run's state after step 1, its journal at step `to`."""
+    return Scenario(scenario.spec, [STEPS], {**scenario.changes, "checkpoint_at": [STEPS]}, driven.frames(to=to))
+
+
+@pytest.fixture(scope="module")
+def handed(
+    site: Site,
+    asked: dict[str, Scenario],
+    one: dict[str, Driven],
+    two: dict[str, Driven],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> dict[str, Driven]:
+    """A new group: goes on from one process's states, and replays the other group's run from step 2 to 9."""
+    names = ["dpkd sequence", "lora", "micro-batches"]
+    given = {name: after_first(asked[name], one[name]) for name in names}
+    given |= {f"{name} again": after_first(asked[name], two[name], to=9) for name in names}
+    return drive_group(site, given, tmp_path_factory.mktemp("group"))
+
+
+def test_a_groups_checkpoint_is_an_ordinary_model(
+    server: BlobServer, handed: dict[str, Driven], tmp_path: Path
+) -> None:
+    """Merged weights and the whole adapter, as transformers and peft read them."""
+    (stored,) = [frame.state for frame in handed["lora again"].journal.checkpoints]
+    for file in stored.files:
+        (tmp_path / file.name).write_bytes(b"".join(server.content(part.key) for part in file.parts))
+    model = AutoModelForCausalLM.from_pretrained(tmp_path)
+    assert weights_digest(model) == stored.sha256
+    final = tensors(server, handed["lora again"].journal.checkpoints[-1].state, "lora.safetensors")
+    shapes = {name.rpartition("self_attn.")[2]: tuple(tensor.shape) for name, tensor in final.items()}
+    assert shapes["q_proj.lora_A.weight"] == (4, 32) and shapes["q_proj.lora_B.weight"] == (32, 4)
+    assert all(bool(tensor.abs().max() > 0) for tensor in final.values())
 
 
 def test_the_cases_are_what_they_say(asked: dict[str, Scenario]) -> None:

@@ -144,7 +144,9 @@ def test_a_checkpoint_is_the_merged_model_and_the_adapter_in_pefts_format(
 
 
 @pytest.mark.parametrize("targets", [["nonsense"], ["q_proj", "nonsense"], ["lm_head"], ["embed_tokens"]])
-def test_an_unknown_target_is_told_with_those_that_exist(room: Room, targets: list[str], blob_server: BlobServer) -> None:
+def test_an_unknown_target_is_told_with_those_that_exist(
+    room: Room, targets: list[str], blob_server: BlobServer
+) -> None:
     spec = spec_of(blob_server, "dpkd", lora={**LORA, "targets": targets})
     with pytest.raises(WorkerError, match=r"down_proj, gate_proj, k_proj, o_proj, q_proj, up_proj, v_proj$") as error:
         train(room.trainer(), Journal(), spec, to=1)
@@ -156,7 +158,11 @@ def test_targets_choose_the_modules(room: Room, blob_server: BlobServer) -> None
     body = spec_of(blob_server, "dpkd", lora={**LORA, "targets": ["q_proj", "layers.1.mlp.up_proj"]})
     student = prepare_student(loaded, spec=RunSpec.model_validate_json(json.dumps(body)))
     owners = sorted({name.partition(".lora_")[0] for name, _ in student.trainable()})
-    assert owners == ["model.layers.0.self_attn.q_proj", "model.layers.1.mlp.up_proj", "model.layers.1.self_attn.q_proj"]
+    assert owners == [
+        "model.layers.0.self_attn.q_proj",
+        "model.layers.1.mlp.up_proj",
+        "model.layers.1.self_attn.q_proj",
+    ]
     assert student.lora == Lora.model_validate(body["lora"])
 
 

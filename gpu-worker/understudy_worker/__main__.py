@@ -101,6 +101,8 @@ def main(argv: list[str] | None = None) -> int:
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
         parser().error(f"set {KEY_VARIABLE} to a key of the role worker")
+    if arguments.slots > 1 and int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        parser().error("--slots must be 1 under torchrun, whose processes work on one run together")
     # Read when torch is loaded. A thread that spins for its fellows takes the core that they need as soon as anything
     # else runs on the machine: then a step can take ten times as long (measured); alone it is no faster.
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
@@ -134,7 +136,11 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
     cache = TeacherCache(arguments.cache_dir / "teacher", most_bytes=arguments.teacher_cache_gb * 10**9)
     engine = Engine(models=models, blobs=blobs, cache=cache, fingerprint=own.digest, ranks=ranks)
     if ranks.rank > 0:
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_IGN)  # told to all; rank 0 leaves when it has finished, and says so
         engine.serve()
+        ranks.leave()
+        blobs.close()
         return 0
     trainer = Trainer(engine)
     runner = Runner(backend=backend, models=models, blobs=blobs, trainer=trainer, slots=arguments.slots)

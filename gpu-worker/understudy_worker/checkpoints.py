@@ -12,6 +12,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -55,23 +56,38 @@ def state_tensors(state: RunState) -> Iterator[tuple[str, Tensor]]:
     yield from optimizer_tensors(state.student, state.optimizer)
 
 
-def restore(state: RunState, stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> None:
-    """Put a stored resume state into a freshly loaded run."""
+@dataclass(frozen=True)
+class ResumeState:
+    """What a run continues from: after `step` steps, whose chain ends in `hash`."""
+
+    step: int
+    hash: str
+    tensors: dict[str, Tensor]
+
+
+def fetch(stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> ResumeState:
+    """A stored resume state, verified."""
     with tempfile.TemporaryDirectory(prefix="understudy-resume-") as folder:
         path = Path(folder) / STATE_FILE
         blobs.get_file(_state_file(stored), path, on_part=lambda _: tick())
         with safe_open(path, framework="pt") as file:
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 - not a mapping
+            # copies: the file goes
+            tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
             metadata = file.metadata()
-        if tensors_digest(tensors.items(), on_tensor=tick) != stored.sha256:
-            raise WorkerError(
-                "resume_state_corrupt", f"the resume state at step {stored.step} has other tensors", retryable=True
-            )
-        with torch.no_grad():
-            for name, tensor in state.student.own_tensors():
-                tensor.copy_(like(tensor, tensors[f"{WEIGHTS}/{name}"]))
-        restore_optimizer(state.student, state.optimizer, step=stored.step, tensors=tensors)
-    state.head, state.head_hash = stored.step, metadata["hash"]
+    if tensors_digest(tensors.items(), on_tensor=tick) != stored.sha256:
+        raise WorkerError(
+            "resume_state_corrupt", f"the resume state at step {stored.step} has other tensors", retryable=True
+        )
+    return ResumeState(stored.step, metadata["hash"], tensors)
+
+
+@torch.no_grad()
+def restore(state: RunState, found: ResumeState) -> None:
+    """Put a resume state into a freshly loaded run."""
+    for name, tensor in state.student.own_tensors():
+        tensor.copy_(like(tensor, found.tensors[f"{WEIGHTS}/{name}"]))
+    restore_optimizer(state.student, state.optimizer, step=found.step, tensors=found.tensors)
+    state.head, state.head_hash = found.step, found.hash
 
 
 def _state_file(stored: StoredState) -> FileRef:
@@ -112,8 +128,8 @@ class Uploads:
     def checkpoint(self, state: RunState) -> None:
         """Copy the weights now; store them and tell the pool in the background."""
         weights = self._engine.gather(state, "checkpoint")
-        student, step, adapter = state.student, state.head, state.student.adapter_tensors()
-        adapter = {name: tensor.detach().to("cpu", copy=True) for name, tensor in adapter.items()}
+        adapter = self._engine.gather(state, "adapter")
+        student, step = state.student, state.head
 
         def store() -> None:
             folder = Path(tempfile.mkdtemp(prefix="understudy-checkpoint-", dir=self._sources.scratch()))

@@ -12,8 +12,9 @@ from understudy_worker.data import Examples
 from understudy_worker.engine import Engine
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job, Pipeline
+from understudy_worker.memory import OutOfMemory
 from understudy_worker.samples import SOURCES, store
-from understudy_worker.step import OutOfMemory, RunState, StepOutcome, plan_at
+from understudy_worker.step import RunState, StepOutcome, plan_at
 from understudy_worker.wire import HeldRun, Mismatch, Rows, StepDone, TrainOutput, TrainPayload
 from understudy_worker.wire import OutOfMemory as OutOfMemoryFrame
 
@@ -44,6 +45,10 @@ class Runs:
         with self._lock:
             return self._states.pop((run, lineage), None)
 
+    def clear(self) -> None:
+        with self._lock:
+            self._states.clear()
+
     def put(self, state: RunState) -> None:
         with self._lock:
             self._states[(state.run, state.lineage)] = state
@@ -67,6 +72,8 @@ class Trainer:
         state = self.runs.take(payload.run, lineage)
         if state is None or not _continues(state, payload):
             del state
+            if self._engine.ranks.world > 1:
+                self.runs.clear()  # the other ranks hold one run, which loading replaces
             state = self._reach(payload, job, lineage=lineage)
         keep = True
         try:

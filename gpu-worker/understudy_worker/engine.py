@@ -8,13 +8,14 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Iterable
 from contextlib import suppress
+from dataclasses import dataclass
 from typing import Literal
 
 from torch import Tensor
 
 from understudy_worker.blobs import Blobs
-from understudy_worker.checkpoints import expected_upload_s, restore, state_tensors
-from understudy_worker.data import Example, read_rows, tokenise, tokenise_text
+from understudy_worker.checkpoints import ResumeState, expected_upload_s, fetch, restore, state_tensors
+from understudy_worker.data import Example, Examples, read_rows, tokenise, tokenise_text
 from understudy_worker.digests import tensors_digest
 from understudy_worker.errors import WorkerError
 from understudy_worker.layout import sampling_of
@@ -26,8 +27,8 @@ from understudy_worker.samples import Drawn, answer
 from understudy_worker.scoring import shared_context
 from understudy_worker.sharding import full
 from understudy_worker.shared_cache import SharedCache
-from understudy_worker.step import OutOfMemory, RunState, StepOutcome, genesis_hash, take_step
-from understudy_worker.student import prepare_student
+from understudy_worker.step import RunState, StepOutcome, genesis_hash, take_step
+from understudy_worker.student import Student, prepare_student
 from understudy_worker.teacher import FrozenTeacher
 from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.wire import (
@@ -42,7 +43,19 @@ from understudy_worker.wire import (
 )
 
 Tick = Callable[[], None]
-Gathered = Literal["checkpoint", "resume"]
+Gathered = Literal["checkpoint", "adapter", "resume"]
+
+
+@dataclass(frozen=True)
+class _Parts:
+    """What a run is made of, before its student is dealt to the ranks."""
+
+    student: Student
+    examples: Examples
+    teacher: FrozenTeacher | None
+    reward_model: FrozenTeacher | None
+    plain_text: tuple[Example, ...]
+    resume: ResumeState | None
 
 
 class Engine:
@@ -56,10 +69,10 @@ class Engine:
         self._fingerprint = fingerprint
 
     def serve(self) -> None:
-        """Follow rank 0 until it leaves. What goes wrong in a call went wrong there too, and is answered there."""
+        """Follow rank 0 until it leaves. A WorkerError was raised there too, and is answered there."""
         state: RunState | None = None
         for call, given in self.ranks.follow():
-            with suppress(WorkerError, OutOfMemory):
+            with suppress(WorkerError):
                 if call == "load":
                     state = None
                     payload = TrainPayload.model_validate_json(given["payload"])
@@ -71,7 +84,7 @@ class Engine:
                         refs = [SamplesRef.model_validate(ref) for ref in given["refs"]]
                         self.renew(state, refs, fence=given["fence"], tick=_nothing)
                     case "answer":
-                        self.answer(state, given["source"], tick=_nothing)
+                        self.answer(state, "student", tick=_nothing)
                     case "take":
                         sampled = SampledRows.model_validate(given["sampled"])
                         self.take(state, SamplesRef.model_validate(given["ref"]), sampled)
@@ -84,25 +97,38 @@ class Engine:
         """The run at its resume state, or at step 0."""
         spec = payload.spec
         self.ranks.lead("load", payload=payload.model_dump_json(by_alias=True), lineage=lineage, fence=fence)
-        loaded = self.models.load(spec.student, tick=tick)
-        student = prepare_student(loaded, spec=spec)
-        examples = tokenise(read_rows(self.blobs.get(spec.data.blob)), loaded, spec=spec, tick=tick)
-        whole = Whole(student.model, ranks=self.ranks)
-        state = RunState(
-            run=payload.run, lineage=lineage, spec=spec, student=student, whole=whole, ranks=self.ranks,
-            teacher=self._frozen(spec.teacher, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
-            reward_model=self._frozen(spec.reward_model, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
-            optimizer=make_optimizer(student, spec.optimizer), examples=examples,
-            plain_text=self._plain_text(spec, loaded, tick), drawn=Drawn(spec, examples), head=0,
-            head_hash=genesis_hash(spec, examples.report.digest), resume_at=time.monotonic(),
-            upload_s=expected_upload_s(student.parameters),
-        )  # fmt: skip
-        if state.teacher is None and needs_teacher(spec.objective):
-            raise WorkerError("teacher_missing", f"the objective {spec.objective.type} needs a teacher")
-        if payload.resume is not None:
-            restore(state, payload.resume, blobs=self.blobs, tick=tick)
+        with self.ranks.together():
+            parts = self.ranks.agree(lambda: self._parts(payload, fence=fence, tick=tick))
+            # from here on every rank takes part: each keeps a share of the student
+            whole = Whole(parts.student.model, ranks=self.ranks)
+            state = RunState(
+                run=payload.run, lineage=lineage, spec=spec, student=parts.student, whole=whole, ranks=self.ranks,
+                teacher=parts.teacher, reward_model=parts.reward_model,
+                optimizer=make_optimizer(parts.student, spec.optimizer), examples=parts.examples,
+                plain_text=parts.plain_text, drawn=Drawn(spec, parts.examples), head=0,
+                head_hash=genesis_hash(spec, parts.examples.report.digest), resume_at=time.monotonic(),
+                upload_s=expected_upload_s(parts.student.parameters),
+            )  # fmt: skip
+            if parts.resume is not None:
+                restore(state, parts.resume)
         state.drawn.learn(payload.samples)
         return state
+
+    def _parts(self, payload: TrainPayload, *, fence: int, tick: Tick) -> _Parts:
+        """What each rank reads for itself."""
+        spec = payload.spec
+        loaded = self.models.load(spec.student, tick=tick)
+        parts = _Parts(
+            student=prepare_student(loaded, spec=spec),
+            examples=tokenise(read_rows(self.blobs.get(spec.data.blob)), loaded, spec=spec, tick=tick),
+            teacher=self._frozen(spec.teacher, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
+            reward_model=self._frozen(spec.reward_model, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
+            plain_text=self._plain_text(spec, loaded, tick),
+            resume=fetch(payload.resume, blobs=self.blobs, tick=tick) if payload.resume else None,
+        )
+        if parts.teacher is None and needs_teacher(spec.objective):
+            raise WorkerError("teacher_missing", f"the objective {spec.objective.type} needs a teacher")
+        return parts
 
     def _frozen(
         self, ref: ModelRef | None, run: str, student: LoadedModel, *, dtype: str, fence: int, tick: Tick
@@ -112,7 +138,7 @@ class Engine:
         shared = SharedCache(self.blobs, owner=run, fence=fence)
         teacher = FrozenTeacher(
             ref, models=self.models, cache=self._cache, shared=shared, dtype=dtype, fingerprint=self._fingerprint,
-            tick=tick,
+            tick=self.ranks.quietly(tick),
         )  # fmt: skip
         shared_context(teacher, student)
         return teacher
@@ -130,23 +156,24 @@ class Engine:
         state.drawn.learn(refs)
         for teacher in (state.teacher, state.reward_model):
             if teacher is not None:
-                teacher.renew(fence, tick=tick)
+                teacher.renew(fence, tick=self.ranks.quietly(tick))
 
     def answer(self, state: RunState, source: SamplesSource, *, tick: Tick) -> list[SampledRow]:
-        """Draw what the next step's block lacks of this source's answers."""
-        self.ranks.lead("answer", source=source)
+        """Draw what the next step's block lacks of this source's answers, whose others are at hand."""
         n, spec = state.head + 1, state.spec
-        state.drawn.read(n, blobs=self.blobs)
-        wanted = state.drawn.missing(n, source)
         if source == "teacher":
+            # rank 0 alone: no rank's share is needed
             assert spec.teacher is not None, "a run that trains on its teacher's answers has one"
-            teacher = self.models.get(spec.teacher, tick=tick)
-            return answer(wanted, teacher, how=spec.teacher_sampling, max_length=spec.max_length, tick=tick)
-        how = sampling_of(spec)
-        assert how is not None, "only objectives with sampling want samples"
-        loaded = state.student.loaded
-        with state.student.compute():
-            return state.whole.run(lambda: answer(wanted, loaded, how=how, max_length=spec.max_length, tick=tick))
+            teacher, drawing = self.models.get(spec.teacher, tick=tick), spec.teacher_sampling
+            wanted = state.drawn.missing(n, source)
+            return answer(wanted, teacher, how=drawing, max_length=spec.max_length, tick=tick)
+        self.ranks.lead("answer")
+        with self.ranks.together(), state.student.compute():
+            self.ranks.agree(lambda: state.drawn.read(n, blobs=self.blobs))
+            wanted, loaded, how = state.drawn.missing(n, source), state.student.loaded, sampling_of(spec)
+            assert how is not None, "only objectives with sampling want samples"
+            quiet = self.ranks.quietly(tick)
+            return state.whole.run(lambda: answer(wanted, loaded, how=how, max_length=spec.max_length, tick=quiet))
 
     def take(self, state: RunState, ref: SamplesRef, sampled: SampledRows) -> None:
         """Answers that are stored and acknowledged may be read."""
@@ -154,26 +181,38 @@ class Engine:
         state.drawn.take(ref, sampled)
 
     def step(self, state: RunState, plan: PlanEntry) -> StepOutcome:
-        """Take the next step; raises `samples_missing` where its answers are not journaled."""
+        """Take the next step; raises `samples_missing` where its answers are not journaled. In a group OutOfMemory is
+        the last that a rank does with the others, who wait in the middle of the step."""
         self.ranks.lead("step", plan=plan.model_dump(mode="json", by_alias=True))
-        state.drawn.require(state.head + 1, blobs=self.blobs)
-        return take_step(state, plan=plan)
+        with self.ranks.together():
+            self.ranks.agree(lambda: state.drawn.require(state.head + 1, blobs=self.blobs))
+            return take_step(state, plan=plan)
 
     def gather(self, state: RunState, what: Gathered) -> dict[str, Tensor]:
         """Copies on the CPU, whole, of what a checkpoint or a resume state holds; empty on ranks that follow."""
         self.ranks.lead("gather", what=what)
-        named = state.student.merged_tensors() if what == "checkpoint" else state_tensors(state)
         kept = {}
-        for name, tensor in named:
-            whole = full(tensor.detach())
-            if self.ranks.rank == 0:
-                kept[name] = whole.to("cpu", copy=True)
+        with self.ranks.together():
+            for name, tensor in _named(state, what):
+                whole = full(tensor.detach())
+                if self.ranks.rank == 0:
+                    kept[name] = whole.to("cpu", copy=True)
         return kept
 
     def state_sha256(self, state: RunState, *, tick: Tick) -> str:
         """SHA-256 over weights and optimizer: equal exactly when two runs ended in the same bits."""
         named = state_tensors(state) if self.ranks.world == 1 else self.gather(state, "resume").items()
         return tensors_digest(named, on_tensor=tick)
+
+
+def _named(state: RunState, what: Gathered) -> Iterable[tuple[str, Tensor]]:
+    match what:
+        case "checkpoint":
+            return state.student.merged_tensors()
+        case "adapter":
+            return state.student.adapter_tensors().items()
+        case "resume":
+            return state_tensors(state)
 
 
 def _nothing() -> None:

@@ -103,7 +103,8 @@ def generate(
     return [finished[place] for place in range(len(prompts))]
 
 
-@torch.no_grad()  # not inference_mode: a sharded student keeps the buffers that its first pass makes, and trains in them
+# Not inference_mode: a sharded student keeps the buffers that its first pass makes, and trains in them.
+@torch.no_grad()
 def _decode(
     loaded: LoadedModel, running: list[_Sequence], *, generation: Generation, tick: Callable[[], None]
 ) -> dict[int, Answer]:

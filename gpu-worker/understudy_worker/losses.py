@@ -214,8 +214,8 @@ class _Chunked(torch.autograd.Function):
 
 
 def _add_product(total_VD: Tensor | None, gradient_NV: Tensor, states_ND: Tensor, *, dtype: torch.dtype) -> Tensor:
-    """`total + gradient^T states`, in place: a chunk needs no second matrix of the output matrix's size. Each product in
-    the gradient's precision, their sum in `dtype`."""
+    """`total + gradient^T states`, in place: a chunk needs no second matrix of the output matrix's size. Each
+    product in the gradient's precision, their sum in `dtype`."""
     left_VN, right_ND = gradient_NV.t(), states_ND.to(gradient_NV.dtype)
     if total_VD is None:
         return (left_VN @ right_ND).to(dtype)

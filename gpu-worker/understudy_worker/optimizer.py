@@ -12,7 +12,7 @@ from torch.distributed.tensor import DTensor
 
 from understudy_worker.errors import WorkerError
 from understudy_worker.optimizer_8bit import AdamW8bit
-from understudy_worker.sharding import like
+from understudy_worker.sharding import full, like
 from understudy_worker.student import Student
 from understudy_worker.wire import Optimizer
 
@@ -58,6 +58,11 @@ def make_optimizer(student: Student, spec: Optimizer) -> torch.optim.Optimizer:
 def set_learning_rate(optimizer: torch.optim.Optimizer, value: float) -> None:
     for group in optimizer.param_groups:
         group["lr"] = value
+
+
+def clip(student: Student, most: float) -> float:
+    """L2 clipping over all trainable parameters together; the norm before clipping."""
+    return float(full(torch.nn.utils.clip_grad_norm_([parameter for _, parameter in student.trainable()], most)))
 
 
 def optimizer_tensors(student: Student, optimizer: torch.optim.Optimizer) -> Iterator[tuple[str, Tensor]]:

@@ -17,8 +17,8 @@ from understudy_worker.distill import Trainer
 from understudy_worker.errors import Abandoned, Refused, WorkerError
 from understudy_worker.frames import failure, refusal
 from understudy_worker.jobs import FrameMaker, Job
+from understudy_worker.memory import OutOfMemory, is_out_of_memory
 from understudy_worker.models import Models, facts
-from understudy_worker.step import OutOfMemory, is_out_of_memory
 from understudy_worker.wire import (
     BlobRef,
     CompareOutput,

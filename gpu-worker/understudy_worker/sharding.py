@@ -13,7 +13,7 @@ def full(tensor: Tensor) -> Tensor:
 
 
 def like(tensor: Tensor, whole: Tensor) -> Tensor:
-    """A new tensor with the values of `whole`, placed and cut as `tensor` is."""
+    """A new tensor with the values of `whole`, which every rank has, placed and cut as `tensor` is."""
     if isinstance(tensor, DTensor):
-        return distribute_tensor(whole.to(tensor.device), tensor.device_mesh, tensor.placements)
+        return distribute_tensor(whole.to(tensor.device), tensor.device_mesh, tensor.placements, src_data_rank=None)
     return torch.empty_like(tensor, dtype=whole.dtype).copy_(whole)

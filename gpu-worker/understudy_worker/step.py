@@ -18,12 +18,11 @@ from understudy_worker.errors import WorkerError
 from understudy_worker.forward import response_states
 from understudy_worker.layout import Counts, Part, count, deal, kd_ratio, micro_batches, works
 from understudy_worker.losses import Loss, Micro, Sums, Weights
-from understudy_worker.memory import peak_memory_bytes
-from understudy_worker.optimizer import learning_rate, set_learning_rate
+from understudy_worker.memory import OutOfMemory, is_out_of_memory, peak_memory_bytes
+from understudy_worker.optimizer import clip, learning_rate, set_learning_rate
 from understudy_worker.ranks import Ranks, Whole
 from understudy_worker.rewards import rewards
 from understudy_worker.samples import Drawn
-from understudy_worker.sharding import full
 from understudy_worker.stopwatch import Phase, Stopwatch
 from understudy_worker.student import Student
 from understudy_worker.teacher import FrozenTeacher, Hits, TeacherChunk
@@ -62,15 +61,6 @@ class StepOutcome:
     prev: str
     hash: str
     metrics: StepMetrics
-
-
-class OutOfMemory(Exception):
-    """The micro-batch that did not fit."""
-
-    def __init__(self, *, rows: int, tokens: int) -> None:
-        super().__init__(f"{rows} rows, {tokens} tokens")
-        self.rows = rows
-        self.tokens = tokens
 
 
 def genesis_hash(spec: RunSpec, rows_digest: str) -> str:
@@ -196,18 +186,20 @@ class _Step:
                 if index < len(mine):
                     for name, value in sums.items():
                         totals[name] += value
-            return self._checked(state.ranks.total(totals))
+            return self._checked(
+                state.ranks.total(totals), [part for share in shares for parts in share for part in parts]
+            )
         except BaseException:
             state.optimizer.zero_grad(set_to_none=True)
             raise
         finally:
             state.student.train(False)
 
-    def _checked(self, totals: Sums) -> Sums:
-        """Raise `nonfinite_loss`, on every rank at once."""
+    def _checked(self, totals: Sums, everything: list[Part]) -> Sums:
+        """Raise `nonfinite_loss`, on every rank at once; one that met no broken micro-batch names all."""
         if all(value == value and abs(value) != float("inf") for value in totals.values()):
             return totals
-        raise _nonfinite("loss", self._n, self._broken or [])
+        raise _nonfinite("loss", self._n, self._broken or everything)
 
     def _guarded(self, parts: list[Part], weights: Weights) -> Sums:
         try:
@@ -271,18 +263,6 @@ def _means(sums: Sums, counts: Counts, spec: RunSpec) -> dict[str, float]:
         "loss/plain_text": spec.plain_text.coef if spec.plain_text else 0.0,
     }
     return {**means, "loss": sum(weight * means.get(name, 0.0) for name, weight in weights.items())}
-
-
-def is_out_of_memory(error: BaseException) -> bool:
-    """CUDA has a class for it, CPU only a message."""
-    return isinstance(error, torch.OutOfMemoryError) or (
-        isinstance(error, RuntimeError) and "can't allocate memory" in str(error)
-    )
-
-
-def clip(student: Student, most: float) -> float:
-    """L2 clipping over all trainable parameters together; the norm before clipping."""
-    return float(full(torch.nn.utils.clip_grad_norm_([parameter for _, parameter in student.trainable()], most)))
 
 
 def _chain(
