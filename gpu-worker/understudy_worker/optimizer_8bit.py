@@ -15,6 +15,8 @@ import torch
 from torch import Tensor
 
 BLOCK = 256
+# Values that are decoded at one time, whole blocks: what a step allocates does not grow with a tensor.
+PIECE = 1 << 18
 # Smaller tensors (norms, biases) keep their moments in fp32: there is nothing to save.
 LEAST_VALUES = 4096
 # Powers of ten that the code spans below 1.
@@ -45,7 +47,11 @@ def quantise(values: Tensor, *, signed: bool) -> tuple[Tensor, Tensor]:
 
 
 def dequantise(codes: Tensor, scales: Tensor, *, shape: torch.Size, signed: bool) -> Tensor:
-    table = code(signed=signed).to(codes.device)
+    """The values that the codes stand for. A square coded 0 is read as the middle of what rounds to 0: a first moment
+    that is still coded would else be divided by nothing (the zero-point problem of arXiv 2309.01507)."""
+    table = code(signed=signed).to(codes.device, copy=True)
+    if not signed:
+        table[0] = table[1] / 4
     values = table[codes.long()].reshape(-1, BLOCK) * scales[:, None]
     return values.reshape(-1)[: shape.numel()].reshape(shape)
 
@@ -69,31 +75,52 @@ class AdamW8bit(torch.optim.Optimizer):
     def _update(self, parameter: Tensor, group: dict[str, Any]) -> None:
         state = self.state[parameter]
         if not state:
-            state["step"] = torch.tensor(0.0)
+            _begin(state, parameter)
         state["step"] += 1
-        first, second = group["betas"]
-        average = self._read(state, "exp_avg", parameter, signed=True)
-        square = self._read(state, "exp_avg_sq", parameter, signed=False)
-        gradient = parameter.grad
-        assert gradient is not None
-        average.lerp_(gradient, 1 - first)
-        square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
-        self._write(state, "exp_avg", average, signed=True)
-        self._write(state, "exp_avg_sq", square, signed=False)
-        n = float(state["step"])
-        parameter.mul_(1 - group["lr"] * group["weight_decay"])
-        size = group["lr"] / (1 - first**n)
-        parameter.addcdiv_(average, (square / (1 - second**n)).sqrt_().add_(group["eps"]), value=-size)
+        assert parameter.grad is not None
+        pieces = zip(parameter.view(-1).split(PIECE), parameter.grad.reshape(-1).split(PIECE), strict=True)
+        for index, (values, gradient) in enumerate(pieces):
+            _advance(state, index, values, gradient, group)
 
-    def _read(self, state: dict[str, Tensor], name: str, parameter: Tensor, *, signed: bool) -> Tensor:
-        if name not in state:
-            return torch.zeros_like(parameter)
-        if f"{name}_scale" not in state:
-            return state[name]
-        return dequantise(state[name], state[f"{name}_scale"], shape=parameter.shape, signed=signed)
 
-    def _write(self, state: dict[str, Tensor], name: str, values: Tensor, *, signed: bool) -> None:
-        if values.numel() < LEAST_VALUES:
-            state[name] = values
+def _begin(state: dict[str, Tensor], parameter: Tensor) -> None:
+    """Moments of zero."""
+    state["step"] = torch.tensor(0.0)
+    for name, signed in (("exp_avg", True), ("exp_avg_sq", False)):
+        if parameter.numel() < LEAST_VALUES:
+            state[name] = torch.zeros_like(parameter)
         else:
-            state[name], state[f"{name}_scale"] = quantise(values, signed=signed)
+            zeros, scale = quantise(torch.zeros(BLOCK, device=parameter.device), signed=signed)
+            blocks = -(-parameter.numel() // BLOCK)
+            state[name], state[f"{name}_scale"] = zeros.repeat(blocks), scale.repeat(blocks)
+
+
+def _advance(state: dict[str, Tensor], index: int, values: Tensor, gradient: Tensor, group: dict[str, Any]) -> None:
+    """One step of one piece of a tensor."""
+    (first, second), n = group["betas"], float(state["step"])
+    average = _read(state, "exp_avg", index, values.shape, signed=True)
+    square = _read(state, "exp_avg_sq", index, values.shape, signed=False)
+    average.lerp_(gradient, 1 - first)
+    square.mul_(second).addcmul_(gradient, gradient, value=1 - second)
+    _write(state, "exp_avg", index, average, signed=True)
+    _write(state, "exp_avg_sq", index, square, signed=False)
+    values.mul_(1 - group["lr"] * group["weight_decay"])
+    deviation = (square / (1 - second**n)).sqrt_().add_(group["eps"])
+    values.addcdiv_(average, deviation, value=-group["lr"] / (1 - first**n))
+
+
+def _read(state: dict[str, Tensor], name: str, index: int, shape: torch.Size, *, signed: bool) -> Tensor:
+    if f"{name}_scale" not in state:
+        return state[name].view(-1)
+    codes, scales = _piece(state, name, index)
+    return dequantise(codes, scales, shape=shape, signed=signed)
+
+
+def _write(state: dict[str, Tensor], name: str, index: int, values: Tensor, *, signed: bool) -> None:
+    if f"{name}_scale" in state:
+        for place, coded in zip(_piece(state, name, index), quantise(values, signed=signed), strict=True):
+            place.copy_(coded)
+
+
+def _piece(state: dict[str, Tensor], name: str, index: int) -> tuple[Tensor, Tensor]:
+    return state[name].split(PIECE)[index], state[f"{name}_scale"].split(PIECE // BLOCK)[index]
