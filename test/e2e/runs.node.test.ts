@@ -95,7 +95,7 @@ test("a run is evaluated on its way, and its best checkpoint is a model", async 
   await expect.poll(async () => (await settled()).length, { timeout: 30_000, interval: 200 }).toBe(3);
   await expect.poll(async () => (await client.runs.get(run.id)).best, { timeout: 10_000 }).not.toBeNull();
   const { best } = await client.runs.get(run.id);
-  const values = (await settled()).map(({ metrics }) => metrics.rouge_l?.mean ?? -1);
+  const values = (await settled()).map(({ metrics }) => metrics?.rouge_l?.mean ?? -1);
   expect(best?.value).toBe(Math.max(...values));
   const asked = { prompt: "Say", responses: ["red"], teacher: "tiny" };
   const byName = await client.scores({ ...asked, student: `${run.id}@best` });
