@@ -20,7 +20,7 @@ from understudy_worker.distill import Trainer
 from understudy_worker.wire import StoredState
 
 STEPS = 20
-# Clipping that never clips, and a momentum that forgets: the first moment is the gradient.
+# Clipping that never clips: the first moment is the gradient, times `1 - beta_1`.
 PLAIN = {"learning_rate": 1e-3, "total_steps": STEPS, "warmup_steps": 2, "grad_clip": 1e6}
 SMALL_PLAN = [{"from": 1, "micro_batch_tokens": 100, "head_chunk": 7}]
 
@@ -34,7 +34,7 @@ def scenarios(server: BlobServer) -> dict[str, Scenario]:
         **{name: of(name) for name in ("dpkd", "dpkd sequence", "minillm", "sft")},
         # the long rows of a batch are alone in theirs: ranks have unequal numbers of micro-batches
         "micro-batches": of("dpkd", plan=SMALL_PLAN, batch_size=7),
-        "a batch smaller than the group": of("dpkd", batch_size=1),
+        "a batch smaller than the group": Scenario({**of("dpkd", batch_size=1).spec, "plain_text": None}, [1, STEPS]),
         "lora": of("jsd", lora={"rank": 4, "alpha": 8, "targets": ["all-linear"]}, gradient_checkpointing=True),
     }
 
@@ -77,7 +77,7 @@ def tensors(server: BlobServer, stored: StoredState, name: str = "state.safetens
 
 
 def gradient(server: BlobServer, driven: Driven) -> torch.Tensor:
-    """Of the first step: what AdamW's first moment holds after it, over `1 - beta_1`."""
+    """Of the first step, up to a factor: what AdamW's first moment holds after it."""
     state = tensors(server, driven.journal.resumes[0].state)
     assert driven.journal.resumes[0].state.step == 1
     return torch.cat([state[key].flatten() for key in sorted(state) if key.startswith("exp_avg/")])

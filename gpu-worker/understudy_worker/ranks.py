@@ -59,7 +59,8 @@ class Ranks:
         if self._lost:
             self._end()
         if self.world > 1 and self.rank == 0:
-            _broadcast(json.dumps([call, arguments]).encode())
+            with self.together():
+                _broadcast(json.dumps([call, arguments]).encode())
 
     @contextmanager
     def together(self) -> Iterator[None]:
