@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 
-import torch
 from transformers import AutoConfig, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from understudy_worker.packed import ATTENTION
+from understudy_worker.seeded import seeded
 from understudy_worker.wire import InitSource
 
 
@@ -25,9 +24,7 @@ def new_model(folder: Path, source: InitSource) -> PreTrainedModel:
         pad_token_id=other.pad_token_id,
     )
     config._attn_implementation = ATTENTION
-    seed = int.from_bytes(hashlib.sha256(f"init:{source.seed}".encode()).digest()[:7], "big")
-    with torch.random.fork_rng():
-        torch.manual_seed(seed)
+    with seeded(f"init:{source.seed}"):
         model = LlamaForCausalLM(config)
     model.train(False)
     return model

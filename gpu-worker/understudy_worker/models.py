@@ -22,6 +22,7 @@ from understudy_worker.init import new_model
 from understudy_worker.output_head import OutputHead, read_output_head
 from understudy_worker.packed import ATTENTION
 from understudy_worker.prune import keep_layers
+from understudy_worker.seeded import PROCESS
 from understudy_worker.sources import Sources, Tick
 from understudy_worker.wire import InitSource, ModelFacts, ModelRef
 
@@ -121,15 +122,16 @@ class Models:
 
 def _read_model(folder: Path, ref: ModelRef) -> PreTrainedModel:
     try:
-        read: Any = AutoModelForCausalLM.from_pretrained(
-            folder,
-            dtype=torch.float32,
-            attn_implementation=ATTENTION,
-            use_safetensors=True,
-            local_files_only=True,
-            trust_remote_code=False,
-            output_loading_info=True,
-        )
+        with PROCESS:
+            read: Any = AutoModelForCausalLM.from_pretrained(
+                folder,
+                dtype=torch.float32,
+                attn_implementation=ATTENTION,
+                use_safetensors=True,
+                local_files_only=True,
+                trust_remote_code=False,
+                output_loading_info=True,
+            )
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         raise _invalid(ref, folder, error) from error
     model: PreTrainedModel

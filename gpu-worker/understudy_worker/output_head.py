@@ -16,6 +16,7 @@ from transformers import AutoConfig, AutoModelForCausalLM, PreTrainedTokenizerBa
 
 from understudy_worker.digests import own_tensors, streamed_digest, tokenizer_digest
 from understudy_worker.forward import Head
+from understudy_worker.seeded import PROCESS
 
 
 @dataclass(frozen=True, eq=False)
@@ -58,7 +59,7 @@ def read_output_head(
 def _read_linear(folder: Path, *, digest: str, tick: Callable[[], None]) -> tuple[nn.Linear | None, Any]:
     """The output matrix and the model's configuration."""
     config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
-    with torch.device("meta"):
+    with PROCESS, torch.device("meta"):
         model = AutoModelForCausalLM.from_config(config, dtype=torch.float32, trust_remote_code=False)
     linear = model.get_output_embeddings()
     named = dict(own_tensors(model))

@@ -5,12 +5,12 @@ Shape suffixes: B sequences, V vocabulary.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 
 import torch
 from torch import Tensor
 
+from understudy_worker.seeded import seed_of
 from understudy_worker.wire import Generation
 
 
@@ -18,9 +18,7 @@ class Draws:
     """Uniform numbers of one sequence. They depend on its key alone: neither on the batch nor on the place in it."""
 
     def __init__(self, key: str) -> None:
-        self._generator = torch.Generator().manual_seed(
-            int.from_bytes(hashlib.sha256(key.encode()).digest()[:7], "big")
-        )
+        self._generator = torch.Generator().manual_seed(seed_of(key))
 
     @classmethod
     def of_prompt(cls, seed: int, prompt_ids: Sequence[int]) -> Draws:

@@ -34,6 +34,7 @@ from understudy_worker.blobs import Blobs
 from understudy_worker.digests import json_digest
 from understudy_worker.disk import clear_leftovers, trim
 from understudy_worker.errors import Refused, WorkerError
+from understudy_worker.seeded import PROCESS
 from understudy_worker.wire import FileRef, FilesSource, HubSource, LocalSource
 
 log = logging.getLogger("understudy")
@@ -150,13 +151,14 @@ def _making(place: Path) -> Iterator[Path]:
 def _convert_gguf(path: Path, folder: Path, *, tick: Tick) -> None:
     """Write the GGUF's weights, in fp32, and its tokenizer as a folder."""
     try:
-        model = AutoModelForCausalLM.from_pretrained(
-            path.parent,
-            gguf_file=path.name,
-            quantization_config=GgufConfig(dequantize=True),
-            dtype=torch.float32,
-            local_files_only=True,
-        )
+        with PROCESS:
+            model = AutoModelForCausalLM.from_pretrained(
+                path.parent,
+                gguf_file=path.name,
+                quantization_config=GgufConfig(dequantize=True),
+                dtype=torch.float32,
+                local_files_only=True,
+            )
         tick()
         tokenizer = AutoTokenizer.from_pretrained(path.parent, gguf_file=path.name, local_files_only=True)
     except (ValueError, LookupError, RuntimeError, EOFError, struct.error) as error:

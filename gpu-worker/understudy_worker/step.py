@@ -23,6 +23,7 @@ from understudy_worker.optimizer import clip, learning_rate, set_learning_rate
 from understudy_worker.ranks import Ranks, Whole
 from understudy_worker.rewards import rewards
 from understudy_worker.samples import Drawn
+from understudy_worker.seeded import seeded
 from understudy_worker.stopwatch import Phase, Stopwatch
 from understudy_worker.student import Student
 from understudy_worker.teacher import FrozenTeacher, Hits, TeacherChunk
@@ -168,7 +169,7 @@ class _Step:
         """Gradients over every micro-batch of every rank, left in the parameters; the sums of loss terms and metrics.
         A rank with fewer micro-batches than another repeats one that weighs nothing: all take part in every
         exchange."""
-        state, spec = self._state, self._state.spec
+        state = self._state
         mine = shares[state.ranks.rank]
         rounds = max(map(len, shares))
         state.student.train(True)
@@ -178,8 +179,6 @@ class _Step:
             for index in range(rounds):
                 parts = mine[index] if index < len(mine) else next(share for share in shares if share)[0]
                 state.whole.sync(index == rounds - 1)
-                # Dropout's numbers depend on the step and the rows alone: nothing is carried over or saved.
-                torch.manual_seed(_dropout_seed(spec.seed, self._n, parts))
                 sums = self._guarded(parts, self._weights if index < len(mine) else Weights(0.0, 0.0, 0.0))
                 if not all(value == value and abs(value) != float("inf") for value in sums.values()):
                     self._broken = self._broken or parts
@@ -219,10 +218,13 @@ class _Step:
                 states_ND = response_states(state.student.body, [part.tokens for part in parts])
             return self._loss(states_ND, micro, weights=weights)
 
-        with state.student.compute():
-            loss, sums = state.whole.run(compute)
-        with watch("backward"):
-            loss.backward()
+        # Dropout's numbers depend on the step and the rows alone: nothing is carried over or saved.
+        rows = ",".join(part.row for part in parts)
+        with seeded(f"dropout:{state.spec.seed}:{self._n}:{rows}"):
+            with state.student.compute():
+                loss, sums = state.whole.run(compute)
+            with watch("backward"):
+                loss.backward()
         return sums
 
     def _beside(self, parts: list[Part]) -> Micro:
@@ -284,11 +286,6 @@ def _chain(
     digest.update(f"{prev}\n{n}\n{json_digest(layout)}\n{samples}\n".encode())
     digest.update(struct.pack("<dd", loss, grad_norm))
     return digest.hexdigest()
-
-
-def _dropout_seed(seed: int, n: int, parts: Sequence[Part]) -> int:
-    rows = ",".join(part.row for part in parts)
-    return int.from_bytes(hashlib.sha256(f"dropout:{seed}:{n}:{rows}".encode()).digest()[:7], "big")
 
 
 def _nonfinite(what: str, n: int, parts: Sequence[Part]) -> WorkerError:

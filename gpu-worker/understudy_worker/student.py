@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
@@ -22,6 +21,7 @@ from understudy_worker.digests import own_tensors
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Head
 from understudy_worker.models import LoadedModel
+from understudy_worker.seeded import seeded
 from understudy_worker.wire import Lora, RunSpec
 
 # What wraps a linear module that has an adapter: the name of the module inside.
@@ -134,8 +134,8 @@ def _adapt(model: PreTrainedModel, lora: Lora, *, seed: int) -> None:
     """Low-rank adapters (arXiv 2106.09685) beside the targets; only they are trained. They begin at a function of the
     run's seed, and change nothing yet: B is 0."""
     _check_targets(model, lora)
-    torch.manual_seed(int.from_bytes(hashlib.sha256(f"lora:{seed}".encode()).digest()[:7], "big"))
-    inject_adapter_in_model(lora_config(lora), model, adapter_name=ADAPTER)
+    with seeded(f"lora:{seed}"):
+        inject_adapter_in_model(lora_config(lora), model, adapter_name=ADAPTER)
 
 
 def _check_targets(model: PreTrainedModel, lora: Lora) -> None:
