@@ -31,6 +31,11 @@ def encoded(loaded: LoadedModel) -> list[list[int]]:
     return [encode_prompt(loaded, prompt, template="chat") for prompt in PROMPTS]
 
 
+def drawn(prompts: list[list[int]], seeds: list[int] | None = None) -> list[Draws]:
+    """Each prompt's numbers; of seed 0 where none is given."""
+    return [Draws.of_prompt(seed, ids) for seed, ids in zip(seeds or [0] * len(prompts), prompts, strict=True)]
+
+
 def reference(loaded: LoadedModel, ids: list[int], *, most: int) -> tuple[list[int], float]:
     """transformers' greedy tokens at batch 1, and the smallest distance between the two best logits on the way."""
     out = loaded.model.generate(
@@ -44,7 +49,7 @@ def reference(loaded: LoadedModel, ids: list[int], *, most: int) -> tuple[list[i
 def test_greedy_equals_transformers(room: Room, name: str) -> None:
     loaded = room.models.get(ref(name), tick=lambda: None)
     prompts = encoded(loaded)
-    answers = generate(loaded, prompts, seeds=[0] * len(prompts), generation=settings_of())
+    answers = generate(loaded, prompts, draws=drawn(prompts), generation=settings_of())
     compared = 0
     for ids, answer in zip(prompts, answers, strict=True):
         expected, gap = reference(loaded, ids, most=24)
@@ -53,7 +58,7 @@ def test_greedy_equals_transformers(room: Room, name: str) -> None:
         compared += 1
         stopped = expected[-1] in loaded.stop_ids
         text = loaded.tokenizer.decode(expected[:-1] if stopped else expected, skip_special_tokens=True)
-        assert answer == Answer(text, "stop" if stopped else "length", len(expected))
+        assert answer == Answer(text, "stop" if stopped else "length", tuple(expected))
     assert compared >= 3
 
 
@@ -61,12 +66,13 @@ def test_greedy_equals_transformers(room: Room, name: str) -> None:
 def test_does_not_depend_on_the_batch(teacher: LoadedModel, temperature: float) -> None:
     prompts, seeds = encoded(teacher), [7, 7, 8, 9, 7]
     asked = settings_of(temperature=temperature)
-    together = generate(teacher, prompts, seeds=seeds, generation=asked)
+    together = generate(teacher, prompts, draws=drawn(prompts, seeds), generation=asked)
     alone = [
-        generate(teacher, [ids], seeds=[seed], generation=asked)[0] for ids, seed in zip(prompts, seeds, strict=True)
+        generate(teacher, [ids], draws=drawn([ids], [seed]), generation=asked)[0]
+        for ids, seed in zip(prompts, seeds, strict=True)
     ]
     assert together == alone
-    assert generate(teacher, prompts, seeds=seeds, generation=asked) == together
+    assert generate(teacher, prompts, draws=drawn(prompts, seeds), generation=asked) == together
 
 
 def test_sequences_that_end_early_leave_the_others_alone(teacher: LoadedModel) -> None:
@@ -75,12 +81,13 @@ def test_sequences_that_end_early_leave_the_others_alone(teacher: LoadedModel) -
     prompts = encoded(teacher) * 4
     seeds = list(range(len(prompts)))
     asked = settings_of(temperature=1.0)
-    together = generate(hasty, prompts, seeds=seeds, generation=asked)
+    together = generate(hasty, prompts, draws=drawn(prompts, seeds), generation=asked)
     alone = [
-        generate(hasty, [ids], seeds=[seed], generation=asked)[0] for ids, seed in zip(prompts, seeds, strict=True)
+        generate(hasty, [ids], draws=drawn([ids], [seed]), generation=asked)[0]
+        for ids, seed in zip(prompts, seeds, strict=True)
     ]
     assert together == alone
-    assert len({answer.num_tokens for answer in together}) > 4
+    assert len({len(answer.ids) for answer in together}) > 4
 
 
 def test_top_p_stops_at_the_token_that_reaches_it() -> None:
@@ -89,7 +96,8 @@ def test_top_p_stops_at_the_token_that_reaches_it() -> None:
 
 def test_seeds_matter_only_when_sampling(teacher: LoadedModel) -> None:
     prompts = encoded(teacher)
-    hot = [generate(teacher, prompts, seeds=[seed] * 5, generation=settings_of(temperature=2.0)) for seed in (1, 2)]
+    asked = settings_of(temperature=2.0)
+    hot = [generate(teacher, prompts, draws=drawn(prompts, [seed] * 5), generation=asked) for seed in (1, 2)]
     assert hot[0] != hot[1]
 
 
@@ -97,8 +105,9 @@ def test_a_stop_id_ends_and_is_counted(teacher: LoadedModel, monkeypatch: pytest
     end = teacher.tokenizer.eos_token_id
     script = iter([[20], [21], [end]])
     monkeypatch.setattr(generation, "next_tokens", lambda *_, **__: next(script))
-    (answer,) = generate(teacher, encoded(teacher)[:1], seeds=[0], generation=settings_of())
-    assert answer.finish_reason == "stop" and answer.num_tokens == 3
+    prompts = encoded(teacher)[:1]
+    (answer,) = generate(teacher, prompts, draws=drawn(prompts), generation=settings_of())
+    assert answer.finish_reason == "stop" and answer.ids == (20, 21, end)
     assert answer.response == teacher.tokenizer.decode([20, 21])
 
 
@@ -106,17 +115,19 @@ def test_stop_strings_cut_before_themselves(teacher: LoadedModel, monkeypatch: p
     ids = teacher.tokenizer.encode("one. two\n\nthree", add_special_tokens=False)
     script = iter([[token] for token in ids])
     monkeypatch.setattr(generation, "next_tokens", lambda *_, **__: next(script))
-    (answer,) = generate(teacher, encoded(teacher)[:1], seeds=[0], generation=settings_of(stop=["\n\n", "three"]))
+    prompts, asked = encoded(teacher)[:1], settings_of(stop=["\n\n", "three"])
+    (answer,) = generate(teacher, prompts, draws=drawn(prompts), generation=asked)
     assert (answer.response, answer.finish_reason) == ("one. two", "stop")
-    assert answer.num_tokens < len(ids)
+    assert len(answer.ids) < len(ids)
 
 
 def test_the_context_limits_the_length(teacher: LoadedModel) -> None:
-    ids = [5] * (teacher.context_length - 3)
-    (answer,) = generate(teacher, [ids], seeds=[0], generation=settings_of())
-    assert answer.num_tokens <= 3
+    prompts = [[5] * (teacher.context_length - 3)]
+    (answer,) = generate(teacher, prompts, draws=drawn(prompts), generation=settings_of())
+    assert len(answer.ids) <= 3
+    prompts = [[5] * teacher.context_length]
     with pytest.raises(WorkerError) as error:
-        generate(teacher, [[5] * teacher.context_length], seeds=[0], generation=settings_of())
+        generate(teacher, prompts, draws=drawn(prompts), generation=settings_of())
     assert error.value.code == "prompt_too_long"
 
 
@@ -139,7 +150,7 @@ def test_filters_by_hand(changes: dict[str, Any], expected: list[float]) -> None
 
 def test_frequencies_follow_the_probabilities() -> None:
     logits = torch.tensor([[0.5, 0.3, 0.15, 0.05]]).log()
-    draws = [Draws(1, [4])]
+    draws = [Draws.of_prompt(1, [4])]
     asked = settings_of(temperature=1.0, top_k=3)
     counts = Counter(next_tokens(logits, draws, generation=asked)[0] for _ in range(4000))
     assert counts[3] == 0
@@ -148,7 +159,7 @@ def test_frequencies_follow_the_probabilities() -> None:
 
 
 def test_greedy_ties_go_to_the_lowest_id() -> None:
-    assert next_tokens(torch.tensor([[1.0, 3.0, 3.0]]), [Draws(0, [1])], generation=settings_of()) == [1]
+    assert next_tokens(torch.tensor([[1.0, 3.0, 3.0]]), [Draws.of_prompt(0, [1])], generation=settings_of()) == [1]
 
 
 def test_batches_of_an_evaluation(room: Room, journal: Journal) -> None:

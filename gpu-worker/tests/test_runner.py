@@ -29,7 +29,7 @@ SCORE = {
 
 @pytest.fixture
 def runner(room: Room) -> Runner:
-    return Runner(backend=room.backend, models=room.models, blobs=room.blobs, slots=1)
+    return Runner(backend=room.backend, models=room.models, blobs=room.blobs, trainer=room.trainer(), slots=1)
 
 
 def run(runner: Runner, journal: Journal, payload: dict[str, Any], *, lineage: int | None = None) -> Any:

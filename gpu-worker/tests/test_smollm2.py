@@ -13,6 +13,7 @@ from test_scoring import plain
 
 from understudy_worker.generation import generate
 from understudy_worker.models import LoadedModel, facts
+from understudy_worker.sampling import Draws
 from understudy_worker.scoring import logprobs
 from understudy_worker.tokens import encode_prompt, tokens_of
 from understudy_worker.wire import Generation
@@ -71,7 +72,8 @@ def test_precision(smol: LoadedModel) -> None:
 
 def test_greedy_answers_equal_transformers(smol: LoadedModel) -> None:
     prompts = [encode_prompt(smol, prompt, template="chat") for prompt, _ in PAIRS[:4]]
-    answers = generate(smol, prompts, seeds=[0] * 4, generation=Generation(max_new_tokens=12))
+    draws = [Draws.of_prompt(0, ids) for ids in prompts]
+    answers = generate(smol, prompts, draws=draws, generation=Generation(max_new_tokens=12))
     for ids, answer in zip(prompts, answers, strict=True):
         out = smol.model.generate(
             torch.tensor([ids]), do_sample=False, max_new_tokens=12, output_logits=True, return_dict_in_generate=True

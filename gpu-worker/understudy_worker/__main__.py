@@ -140,8 +140,6 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
             signal.signal(number, signal.SIG_IGN)  # told to all; rank 0 leaves when it has finished, and says so
         engine.serve()
         ranks.leave()
-        blobs.close()
-        return 0
     trainer = Trainer(engine)
     runner = Runner(backend=backend, models=models, blobs=blobs, trainer=trainer, slots=arguments.slots)
     identity = Identity(
@@ -159,15 +157,15 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
         arguments.url, key=key, identity=identity, accept=runner.accept, held_runs=trainer.runs.held
     )
     log.info("worker %s on %s with %d thread(s)", identity.worker, backend.device, backend.threads)
+    status = 0
     try:
         asyncio.run(_until_told(connection))
     except KeyRefused as error:
         log.error("%s: set %s to a valid key of the role worker", error, KEY_VARIABLE)
-        return EXIT_KEY
-    finally:
-        ranks.leave()
-        blobs.close()
-    return 0
+        status = EXIT_KEY
+    blobs.close()
+    ranks.leave(status)
+    return status
 
 
 async def _until_told(connection: Connection) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import logging
 import os
+import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -116,11 +117,18 @@ class Ranks:
             call, arguments = json.loads(message)
             yield call, arguments
 
-    def leave(self) -> None:
-        if self.world > 1:
-            if self.rank == 0:
-                _broadcast(b"")
-            dist.destroy_process_group()
+    def leave(self, status: int = 0) -> None:
+        """The end of a group's process: rank 0 tells the others. One process alone goes on."""
+        if self.world == 1:
+            return
+        if self.rank == 0:
+            _broadcast(b"")
+        dist.destroy_process_group()
+        # Not by way of the interpreter's end: threads that gloo and FSDP leave behind abort there now and then.
+        logging.shutdown()
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os._exit(status)
 
     def total(self, sums: Sums) -> Sums:
         """Each sum over all ranks, added in their order: every rank gets the same bits."""
