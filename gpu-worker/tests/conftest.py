@@ -10,7 +10,6 @@ import tiny
 from blob_server import BlobServer
 from fake_pool import FakePool
 from journal import Journal
-from understudy_worker.teacher_cache import TeacherCache
 
 from understudy_worker.address import Address
 from understudy_worker.backend import Backend, configure
@@ -20,6 +19,7 @@ from understudy_worker.engine import Engine
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.ranks import Ranks
 from understudy_worker.sources import Sources
+from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.wire import ModelRef
 
 
