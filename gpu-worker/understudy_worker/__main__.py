@@ -12,7 +12,7 @@ import signal
 import socket
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NoReturn
 
 from understudy_worker.address import Address, parse_address
 
@@ -96,7 +96,7 @@ def _named_path(text: str) -> tuple[str, Path]:
     return name, place
 
 
-def main(argv: list[str] | None = None) -> int:
+def main(argv: list[str] | None = None) -> NoReturn:
     arguments = parser().parse_args(argv)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
@@ -108,11 +108,11 @@ def main(argv: list[str] | None = None) -> int:
     os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(asctime)s %(levelname)s %(message)s")
     logging.getLogger("httpx2").setLevel(logging.WARNING)
-    return serve(arguments, key)
+    serve(arguments, key)
 
 
-def serve(arguments: argparse.Namespace, key: str) -> int:
-    """Connect and work; the process's exit status."""
+def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
+    """Connect and work until told to stop; ends the process with its status."""
     # torch takes seconds to import; bad arguments are answered before that.
     from understudy_worker.backend import configure, fingerprint
     from understudy_worker.blobs import Blobs
@@ -165,7 +165,6 @@ def serve(arguments: argparse.Namespace, key: str) -> int:
         status = EXIT_KEY
     blobs.close()
     ranks.leave(status)
-    return status
 
 
 async def _until_told(connection: Connection) -> None:
@@ -176,4 +175,4 @@ async def _until_told(connection: Connection) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -117,10 +117,10 @@ class Ranks:
             call, arguments = json.loads(message)
             yield call, arguments
 
-    def leave(self, status: int = 0) -> None:
-        """The end of a group's process: rank 0 tells the others. One process alone goes on."""
+    def leave(self, status: int = 0) -> NoReturn:
+        """Ends this process; rank 0 of a group tells the others first."""
         if self.world == 1:
-            return
+            sys.exit(status)
         if self.rank == 0:
             _broadcast(b"")
         dist.destroy_process_group()
