@@ -103,6 +103,13 @@ export const MIN_RESAMPLES = 1_000;
 export const RESAMPLED_VALUES = 20_000_000;
 /** Models on one board, the newest first: an evaluation is compared with each of them when it settles. */
 export const BOARD_MODELS = 64;
+/** Values of items that the comparisons of one call flip the signs of: TODO-MEASURE s of CPU. What is left over is done in the
+ * next call, so that neither a request nor the pool is held up. */
+export const COMPARED_VALUES = 400_000_000;
+/** Text of one page of records, characters: it is in memory a few times over, as rows, as records and as JSON. */
+export const RECORD_PAGE_CHARS = 4 * MIB;
+/** Records of an export that are read at once: many, since a Worker may ask D1 only so often; their text is bounded too. */
+export const EXPORT_PAGE = 1000;
 /** One item of an evaluation with its references and response, bytes: a D1 row holds 2 MB. */
 export const MAX_RECORD_BYTES = 1 * MIB;
 /** All prompts of an evaluation, bytes: its batches reach the Durable Object in one call, which carries 32 MiB. */
