@@ -45,12 +45,13 @@ export const rivalsAtOnce = (n: number): number =>
 export async function compareWithBoard(
   db: Database,
   row: { id: string; project: string; board: string; model: string },
+  atOnce = rivalsAtOnce,
 ): Promise<number> {
   const [others, done] = await Promise.all([rivals(db, row, BOARD_MODELS), comparedWith(db, row.id)]);
   const open = others.filter((other) => !done.has(other.id));
   if (open.length === 0) return 0;
   const mine = await gradesOf(db, row.id);
-  const now = open.slice(0, rivalsAtOnce(mine.length));
+  const now = open.slice(0, atOnce(mine.length));
   // One at a time: only two evaluations' grades are in memory at once.
   for (const other of now)
     await putComparisons(db, comparisonRows(row.id, mine, other.id, await gradesOf(db, other.id)));

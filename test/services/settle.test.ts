@@ -1,18 +1,21 @@
 import { env } from "cloudflare:workers";
-import { eq } from "drizzle-orm";
-import { beforeAll, describe, expect, it } from "vitest";
+import { eq, or } from "drizzle-orm";
+import { beforeAll, describe, expect, it, vi } from "vitest";
+import { compareWithBoard, rivalsAtOnce } from "../../src/services/compare-board.ts";
 import { getEvaluation } from "../../src/services/evaluations.ts";
 import { newId } from "../../src/services/identity.ts";
 import { leaderboard } from "../../src/services/rank.ts";
 import { recordPage } from "../../src/services/records.ts";
 import { settle } from "../../src/services/settle.ts";
+import { findEvaluation } from "../../src/store/evaluations.ts";
 import type { OutboxEntry } from "../../src/store/outbox.ts";
 import { comparisons, models, records, runs, steps, usage } from "../../src/store/schema.ts";
+import { MetricName } from "../../src/wire/evaluations.ts";
 import type { Evaluation } from "../../src/wire/evaluations.ts";
 import { Generation } from "../../src/wire/generation.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
 import type { Run } from "../../src/wire/runs.ts";
-import { metrics } from "../pool/fixtures.ts";
+import { metrics, provenance } from "../pool/fixtures.ts";
 import { TestProject, facts, hash, rows } from "./project.ts";
 
 const N = 40;
@@ -36,9 +39,11 @@ function evaluation(model: string, changes: Partial<Evaluation> = {}): Evaluatio
     template: "chat",
     generation: Generation.parse({}),
     limit: null,
+    pattern: null,
     n: N,
     done: N,
     metrics: null,
+    provenance: provenance(),
     job: newId("job"),
     error: null,
     ...changes,
@@ -68,8 +73,13 @@ async function settleAll(list: OutboxEntry[]): Promise<void> {
   for (const entry of list) await settle(env, entry);
 }
 
-const board = (metric: "exact_match" | "rouge_l" = "exact_match") =>
-  leaderboard(project.context(), { dataset: "short", split: "test", template: "chat", limit: null, metric });
+const board = (metric: MetricName = "exact_match") => {
+  const query = { dataset: "short", split: "test", template: "chat" as const, limit: null, pattern: null, metric };
+  return leaderboard(project.context(), query);
+};
+
+const recordsOf = (id: string, page: { after?: string; changed_from?: string; limit: number }) =>
+  recordPage(project.context(), id, { metric: "exact_match", ...page });
 
 describe("a generated evaluation settles", () => {
   it("into graded records and figures, whatever is repeated", async () => {
@@ -79,7 +89,7 @@ describe("a generated evaluation settles", () => {
     const got = await getEvaluation(project.context(), of.id);
     expect(got.status).toBe("completed");
     expect(got.metrics?.exact_match).toMatchObject({ mean: 75, n: N });
-    const { data, has_more } = await recordPage(project.context(), of.id, { limit: 100 });
+    const { data, has_more } = await recordsOf(of.id, { limit: 100 });
     expect(has_more).toBe(false);
     expect(data.map((record) => record.item)).toEqual(rows(N).map((row) => row.id));
     expect(data[3]).toMatchObject({
@@ -88,7 +98,7 @@ describe("a generated evaluation settles", () => {
       prompt: "Question 3???",
       finish_reason: "stop",
       num_tokens: 3,
-      metrics: { exact_match: 100, rouge_l: 100 },
+      metrics: { exact_match: 100, rouge_l: 100, regex_match: null },
     });
     expect(data[35]!.metrics.exact_match).toBe(0);
   });
@@ -107,11 +117,24 @@ describe("a generated evaluation settles", () => {
     const seeds = [10, 20];
     const of = evaluation("model_seeds", { generation: Generation.parse({ seeds }) });
     await settleAll(entries(of, 20, seeds));
-    const { data } = await recordPage(project.context(), of.id, { limit: 100 });
+    const { data } = await recordsOf(of.id, { limit: 100 });
     expect(data.slice(0, 4).map((record) => record.id)).toEqual(["test-0:10", "test-0:20", "test-1:10", "test-1:20"]);
-    const page = await recordPage(project.context(), of.id, { after: "test-0:20", limit: 2 });
+    const page = await recordsOf(of.id, { after: "test-0:20", limit: 2 });
     expect(page.data.map((record) => record.id)).toEqual(["test-1:10", "test-1:20"]);
-    await expect(recordPage(project.context(), of.id, { after: "nonsense", limit: 2 })).rejects.toThrow("after");
+    await expect(recordsOf(of.id, { after: "nonsense", limit: 2 })).rejects.toThrow("after");
+  });
+
+  it("an item has changed where its mean over seeds has", async () => {
+    const seeds = [10, 20];
+    const two = evaluation("model_two_seeds", { template: "raw", generation: Generation.parse({ seeds }) });
+    const one = evaluation("model_one_seed", { template: "raw" });
+    await settleAll(entries(two, 20, seeds));
+    await settleAll(entries(one, 22));
+    const { data } = await recordsOf(two.id, { changed_from: one.id, limit: 100 });
+    expect(data.map((record) => record.id)).toEqual(["test-20:10", "test-20:20", "test-21:10", "test-21:20"]);
+    expect(data[1]!.other).toMatchObject({ response: "Answer 20!", metrics: { exact_match: 100 } });
+    const back = await recordsOf(one.id, { changed_from: two.id, limit: 100 });
+    expect(back.data.map((record) => record.id)).toEqual(["test-20:10", "test-21:10"]);
   });
 
   it("with its comparisons, each pair once, so that the board only reads", async () => {
@@ -140,13 +163,52 @@ describe("a generated evaluation settles", () => {
     expect((await board("rouge_l")).data).toHaveLength(5);
   });
 
+  it("some others at a time, where there are many: the next call goes on, and the last leaves none out", async () => {
+    const of = evaluation("model_late");
+    await settleAll(entries(of, 10));
+    const mine = () =>
+      project.db
+        .select()
+        .from(comparisons)
+        .where(or(eq(comparisons.a, of.id), eq(comparisons.b, of.id)));
+    const all = (await mine()).length;
+    expect(all).toBe(5 * MetricName.options.length);
+    await project.db.delete(comparisons).where(or(eq(comparisons.a, of.id), eq(comparisons.b, of.id)));
+    expect((await board()).data.some((entry) => entry.p_vs_best === null && entry.rank > 1)).toBe(true);
+    const row = (await findEvaluation(project.db, project.id, of.id))!;
+    const left = [];
+    for (let call = 0; call < 4; call++) left.push(await compareWithBoard(project.db, row, () => 2));
+    expect(left).toEqual([3, 1, 0, 0]);
+    expect(await mine()).toHaveLength(all);
+  });
+
+  it("in the pool's outbox, where a request left some over", async () => {
+    const { evaluation: id } = (await board()).data[0]!;
+    const mine = or(eq(comparisons.a, id), eq(comparisons.b, id));
+    const before = await project.db.select().from(comparisons).where(mine);
+    await project.db.delete(comparisons).where(mine);
+    await project.pool.compareEvaluation(project.id, id);
+    await vi.waitFor(async () => {
+      expect(await project.db.select().from(comparisons).where(mine)).toHaveLength(before.length);
+    }, 10_000);
+  });
+
   it("and shows the newest evaluation of each model", async () => {
     const again = evaluation("model_worst", { created_at: new Date(Date.now() + 1000).toISOString() });
     await settleAll(entries(again, 39));
     const { data } = await board();
-    expect(data).toHaveLength(5);
+    expect(data).toHaveLength(6);
     expect(data[0]).toMatchObject({ model: "model_worst", evaluation: again.id });
     expect(data[1]!.p_vs_best).not.toBeNull();
+  });
+});
+
+describe("the comparisons of one call", () => {
+  it("are as many as its CPU allows, one at least", () => {
+    expect(rivalsAtOnce(40)).toBeGreaterThanOrEqual(64);
+    expect(rivalsAtOnce(2000)).toBeLessThan(64);
+    expect(rivalsAtOnce(2000)).toBeGreaterThan(1);
+    expect(rivalsAtOnce(100_000)).toBe(1);
   });
 });
 
