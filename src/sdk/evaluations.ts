@@ -65,11 +65,9 @@ export class Evaluations {
     return every(this.#http, RecordList, `/v1/evaluations/${id}/records`, options, { ...options });
   }
 
-  /** All records as a file, as it arrives. */
-  async exportRecords(id: string, format: "jsonl" | "csv", filter: RecordFilter = {}): Promise<ReadableStream> {
-    const { body } = await this.#http.send(`/v1/evaluations/${id}/records.${format}`, { query: { ...filter } });
-    if (body === null) throw new Error("the server sent no body");
-    return body;
+  /** All records as a file: the answer, whose body is read as it arrives. */
+  exportRecords(id: string, format: "jsonl" | "csv", filter: RecordFilter = {}): Promise<Response> {
+    return this.#http.send(`/v1/evaluations/${id}/records.${format}`, { query: { ...filter } });
   }
 
   leaderboard(board: Board): Promise<Leaderboard> {

@@ -34,10 +34,10 @@ export async function evaluateCheckpoint(env: Env, project: string, checkpoint: 
   const run = await ctx.pool.getRun(project, checkpoint.run);
   const asked = run === null ? null : askedOf(run, checkpoint.step);
   if (run === null || asked === null) return;
-  const { every: _every, metric: _metric, ...question } = asked;
-  const body = { ...question, model: checkpoint.id, template: run.template, repeat: false };
+  const { dataset, split, limit, generation, pattern } = asked;
+  const what = { dataset, split, template: run.template, generation, limit, pattern };
   try {
-    await submitEvaluation(ctx, body, ROUTE);
+    await submitEvaluation(ctx, { ...what, model: checkpoint.id, repeat: false }, ROUTE);
   } catch (error) {
     // A full queue, say, has room later: thrown, this is tried again.
     if (!(error instanceof ApiError) || error.retryable) throw error;
