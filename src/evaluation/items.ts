@@ -17,12 +17,16 @@ export interface ItemValues {
 
 /** Items without any grade are left out. */
 export function itemValues(records: readonly GradedRecord[], metric: MetricName): ItemValues {
-  const graded = new Map<string, number[]>();
+  const sums = new Map<string, number>();
+  const counts = new Map<string, number>();
   for (const { item, metrics } of records) {
     const value = metrics[metric];
-    if (value !== null) graded.set(item, [...(graded.get(item) ?? []), value]);
+    if (value === null) continue;
+    const before = sums.get(item);
+    sums.set(item, (before ?? 0) + value);
+    if (before !== undefined) counts.set(item, (counts.get(item) ?? 1) + 1);
   }
-  const single = [...graded.values()].every((values) => values.length === 1);
-  const values = new Map([...graded].map(([item, all]) => [item, all.reduce((a, b) => a + b, 0) / all.length]));
-  return { values, binary: GRADERS[metric].binary && single };
+  // Only of items with several seeds is anything counted.
+  for (const [item, count] of counts) sums.set(item, (sums.get(item) ?? 0) / count);
+  return { values: sums, binary: GRADERS[metric].binary && counts.size === 0 };
 }

@@ -1,12 +1,5 @@
 // What is computed once, when an evaluation settles: its figures, and its tests against the others of its board.
-import {
-  BOARD_MODELS,
-  COMPARED_VALUES,
-  MIN_OVERLAP,
-  MIN_RESAMPLES,
-  RESAMPLED_VALUES,
-  RESAMPLES,
-} from "../config.ts";
+import { BOARD_MODELS, COMPARED_VALUES, MIN_OVERLAP, MIN_RESAMPLES, RESAMPLED_VALUES, RESAMPLES } from "../config.ts";
 import { compare } from "../evaluation/compare.ts";
 import { GRADERS } from "../evaluation/graders.ts";
 import { itemValues } from "../evaluation/items.ts";

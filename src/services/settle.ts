@@ -75,8 +75,11 @@ async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promi
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
-/** Completed only once every record is there: an entry that comes before its last items waits for them. */
-async function withFigures(db: Database, evaluation: Evaluation): Promise<Evaluation> {
+/** Completed only once every record is there: an entry that comes before its last items waits for them. One that comes
+ * again, as for the rest of its comparisons, has its figures already. */
+async function withFigures(db: Database, project: string, evaluation: Evaluation): Promise<Evaluation> {
+  const { metrics = null } = (await findEvaluation(db, project, evaluation.id)) ?? {};
+  if (metrics !== null) return { ...evaluation, metrics };
   const expected = evaluation.n * (evaluation.generation?.seeds.length ?? 1);
   const there = await countRecords(db, evaluation.id);
   if (there < expected) throw new Error(`evaluation ${evaluation.id} has ${there} of ${expected} records`);
@@ -95,7 +98,7 @@ async function settleEvaluation(env: Env, db: Database, entry: Entry<"evaluation
   if (await isBuriedEvaluation(db, evaluation.id)) return;
   const board = boardKey(evaluation, GRADER_VERSIONS);
   const completed = evaluation.status === "completed";
-  const figured = completed ? await withFigures(db, evaluation) : evaluation;
+  const figured = completed ? await withFigures(db, project, evaluation) : evaluation;
   await putEvaluation(db, { project, rev, board, evaluation: figured });
   if (!completed) return;
   await recordOutcome(env, project, figured);

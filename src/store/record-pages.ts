@@ -81,7 +81,8 @@ async function othersOf(
     .select({ item, seed, response, metrics })
     .from(records)
     .where(and(eq(records.evaluation, other), sql`${item} in ${items}`))
-    .orderBy(asc(records.position));
+    // Not the column itself: SQLite would read the whole evaluation in order rather than find the items and sort them.
+    .orderBy(sql`+${records.position}`);
   const byItem = Map.groupBy(found, (record) => record.item);
   return (row) => {
     const same = byItem.get(row.item) ?? [];

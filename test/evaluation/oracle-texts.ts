@@ -9,7 +9,8 @@ const DATA = fileURLToPath(new URL("../../../shared/data", import.meta.url));
 type RealRow = Partial<Record<"prompt" | "completion" | "instruction" | "output", string>>;
 export type Text = [references: string[], response: string];
 
-export const sample = <T>(arbitrary: fc.Arbitrary<T>, count: number): T[] => fc.sample(arbitrary, { numRuns: count, seed: 7 });
+export const sample = <T>(arbitrary: fc.Arbitrary<T>, count: number): T[] =>
+  fc.sample(arbitrary, { numRuns: count, seed: 7 });
 
 /** Rows of the real data: each completion against its neighbours', and against its own with small changes. */
 function readRealTexts(): Text[] {
@@ -65,8 +66,37 @@ const anyText = fc.oneof(text, prose);
 /** Numbers as people write them, and what only looks like one. */
 const number = fc.oneof(
   fc.constantFrom(
-    ...["$1,234.50", "-5", "\u22127", "3.0", "007", "1,2,3", ".5", "0.0", "-0", "10-20", "\u20ac-3.20", "-$5", "5%", "42."],
-    ...["1,234,567.00", "is.42", "#### 72", "v1.2.3", "x-2", "(3)-1", "12,34", "1,2345", "-.5", "$-5", "5 - 3", "--4", "\u0663"],
+    ...[
+      "$1,234.50",
+      "-5",
+      "\u22127",
+      "3.0",
+      "007",
+      "1,2,3",
+      ".5",
+      "0.0",
+      "-0",
+      "10-20",
+      "\u20ac-3.20",
+      "-$5",
+      "5%",
+      "42.",
+    ],
+    ...[
+      "1,234,567.00",
+      "is.42",
+      "#### 72",
+      "v1.2.3",
+      "x-2",
+      "(3)-1",
+      "12,34",
+      "1,2345",
+      "-.5",
+      "$-5",
+      "5 - 3",
+      "--4",
+      "\u0663",
+    ],
   ),
   fc.integer({ min: -2000, max: 2000 }).map(String),
   fc.integer({ min: 0, max: 3_000_000 }).map((n) => n.toLocaleString("en-US")),
@@ -85,7 +115,9 @@ const held = fc
   });
 const fewWords = fc.array(fc.constantFrom("a", "b", "A,"), { maxLength: 12 }).map((all) => all.join(" "));
 /** Past what any table of the other program's could be wrong about by a short text alone. */
-const long = fc.array(fc.oneof(word, fc.string({ maxLength: 6 })), { minLength: 600, maxLength: 900 }).map((all) => all.join(" "));
+const long = fc
+  .array(fc.oneof(word, fc.string({ maxLength: 6 })), { minLength: 600, maxLength: 900 })
+  .map((all) => all.join(" "));
 
 export const realTexts = readRealTexts();
 export const generatedTexts: Text[] = [

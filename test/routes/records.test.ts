@@ -1,6 +1,13 @@
 // Records by filter and as files, the boards that evaluations stand on, and the pattern that is part of both.
 import { beforeAll, describe, expect, it } from "vitest";
-import { BoardList, Evaluation, EvaluationRecord, Leaderboard, MetricName, RecordList } from "../../src/wire/evaluations.ts";
+import {
+  BoardList,
+  Evaluation,
+  EvaluationRecord,
+  Leaderboard,
+  MetricName,
+  RecordList,
+} from "../../src/wire/evaluations.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
 
@@ -151,7 +158,7 @@ describe("an export", () => {
     const lines = String(answer.body).split("\r\n");
     const head = `id,item,seed,prompt,references,response,finish_reason,num_tokens,${MetricName.options.join(",")}`;
     expect(lines[0]).toBe(head);
-    const written = ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", "\"'\rx\"", '"a ""b"", c\nd"', "é = 1", "'", ""];
+    const written = ["'=1+1", "'+1", "'-1", "'@sum", "'\tx", '"\'\rx"', '"a ""b"", c\nd"', "é = 1", "'", ""];
     written.forEach((cell, i) => {
       const start = `test-${i}:0,test-${i},0,Question ${i}${"?".repeat(i % 7)},"[""answer ${i}"",""the answer is ${i}""]",`;
       expect(lines[i + 1]).toMatch(`${start}${cell},,,0,0,`);
@@ -180,7 +187,9 @@ describe("an export", () => {
     await project.dataset("many", many);
     const responses = many.map(({ id, response }) => ({ id, response }));
     const { id } = await evaluated({ name: "many", dataset: "many", split: "many", responses });
-    const lines = String((await get(`/v1/evaluations/${id}/records.jsonl`)).body).trim().split("\n");
+    const lines = String((await get(`/v1/evaluations/${id}/records.jsonl`)).body)
+      .trim()
+      .split("\n");
     expect(lines.map((line) => EvaluationRecord.parse(JSON.parse(line)).item)).toEqual(many.map((row) => row.id));
   });
 
@@ -266,7 +275,9 @@ describe("the boards of a project", () => {
     expect(new Set(names).size).toBe(names.length);
     const times = data.map((board) => board.newest_at);
     expect(times).toEqual(times.toSorted().toReversed());
-    const short = data.find((board) => board.dataset_name === "short" && board.split === "test" && board.pattern === null);
+    const short = data.find(
+      (board) => board.dataset_name === "short" && board.split === "test" && board.pattern === null,
+    );
     expect(short).toMatchObject({ object: "board", dataset: first.dataset, template: null, limit: null });
     const models = Leaderboard.parse((await get("/v1/leaderboard?dataset=short&template=given")).body).data.length;
     expect(short!.models).toBe(models);
