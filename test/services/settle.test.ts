@@ -1,22 +1,19 @@
 import { env } from "cloudflare:workers";
-import { eq, or } from "drizzle-orm";
-import { beforeAll, describe, expect, it, vi } from "vitest";
-import { compareWithBoard, rivalsAtOnce } from "../../src/services/compare-board.ts";
+import { eq } from "drizzle-orm";
+import { beforeAll, describe, expect, it } from "vitest";
 import { getEvaluation } from "../../src/services/evaluations.ts";
-import { newId } from "../../src/services/identity.ts";
 import { leaderboard } from "../../src/services/rank.ts";
 import { recordPage } from "../../src/services/records.ts";
 import { settle } from "../../src/services/settle.ts";
-import { findEvaluation } from "../../src/store/evaluations.ts";
 import type { OutboxEntry } from "../../src/store/outbox.ts";
 import { comparisons, models, records, runs, steps, usage } from "../../src/store/schema.ts";
-import { MetricName } from "../../src/wire/evaluations.ts";
-import type { Evaluation } from "../../src/wire/evaluations.ts";
+import type { Evaluation, MetricName } from "../../src/wire/evaluations.ts";
 import { Generation } from "../../src/wire/generation.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
 import type { Run } from "../../src/wire/runs.ts";
-import { metrics, provenance } from "../pool/fixtures.ts";
+import { metrics } from "../pool/fixtures.ts";
 import { TestProject, facts, hash, rows } from "./project.ts";
+import { completed, entriesOf, settleAll } from "./settled.ts";
 
 const N = 40;
 let project: TestProject;
@@ -26,52 +23,8 @@ beforeAll(async () => {
   dataset = await project.dataset("short", rows(N));
 });
 
-function evaluation(model: string, changes: Partial<Evaluation> = {}): Evaluation {
-  return {
-    id: newId("ev"),
-    object: "evaluation",
-    created_at: new Date().toISOString(),
-    status: "completed",
-    model,
-    model_name: null,
-    dataset,
-    split: "test",
-    template: "chat",
-    generation: Generation.parse({}),
-    limit: null,
-    pattern: null,
-    n: N,
-    done: N,
-    metrics: null,
-    provenance: provenance(),
-    job: newId("job"),
-    error: null,
-    ...changes,
-  };
-}
-
-/** Its entries: created, all items in batches, completed. The first `right` items are answered rightly. */
-function entries(of: Evaluation, right: number, seeds = [10]): OutboxEntry[] {
-  const item = (i: number, seed: number) => ({
-    item: `test-${i}`,
-    seed,
-    response: i < right ? `Answer ${i}!` : "I do not know",
-    finish_reason: "stop" as const,
-    num_tokens: 3,
-  });
-  const all = Array.from({ length: of.n }, (_, i) => seeds.map((seed) => item(i, seed))).flat();
-  const base = { project: project.id };
-  return [
-    { ...base, kind: "evaluation", rev: 1, evaluation: { ...of, status: "queued", done: 0 } },
-    { ...base, kind: "items", evaluation: of.id, batch: 0, items: all.slice(0, 32) },
-    { ...base, kind: "items", evaluation: of.id, batch: 1, items: all.slice(32) },
-    { ...base, kind: "evaluation", rev: 2, evaluation: of },
-  ];
-}
-
-async function settleAll(list: OutboxEntry[]): Promise<void> {
-  for (const entry of list) await settle(env, entry);
-}
+const evaluation = (model: string, changes: Partial<Evaluation> = {}) => completed(dataset, N, model, changes);
+const entries = (of: Evaluation, right: number, seeds?: number[]) => entriesOf(project.id, of, right, seeds);
 
 const board = (metric: MetricName = "exact_match") => {
   const query = { dataset: "short", split: "test", template: "chat" as const, limit: null, pattern: null, metric };
@@ -163,53 +116,13 @@ describe("a generated evaluation settles", () => {
     expect((await board("rouge_l")).data).toHaveLength(5);
   });
 
-  it("some others at a time, where there are many: the next call goes on, and the last leaves none out", async () => {
-    const of = evaluation("model_late");
-    await settleAll(entries(of, 10));
-    const mine = () =>
-      project.db
-        .select()
-        .from(comparisons)
-        .where(or(eq(comparisons.a, of.id), eq(comparisons.b, of.id)));
-    const all = (await mine()).length;
-    expect(all).toBe(5 * MetricName.options.length);
-    await project.db.delete(comparisons).where(or(eq(comparisons.a, of.id), eq(comparisons.b, of.id)));
-    expect((await board()).data.some((entry) => entry.p_vs_best === null && entry.rank > 1)).toBe(true);
-    const row = (await findEvaluation(project.db, project.id, of.id))!;
-    const left = [];
-    for (let call = 0; call < 4; call++) left.push(await compareWithBoard(project.db, row, () => 2));
-    expect(left).toEqual([3, 1, 0, 0]);
-    expect(await mine()).toHaveLength(all);
-  });
-
-  it("in the pool's outbox, where a request left some over", async () => {
-    const { evaluation: id } = (await board()).data[0]!;
-    const mine = or(eq(comparisons.a, id), eq(comparisons.b, id));
-    const before = await project.db.select().from(comparisons).where(mine);
-    await project.db.delete(comparisons).where(mine);
-    await project.pool.compareEvaluation(project.id, id);
-    await vi.waitFor(async () => {
-      expect(await project.db.select().from(comparisons).where(mine)).toHaveLength(before.length);
-    }, 10_000);
-  });
-
   it("and shows the newest evaluation of each model", async () => {
     const again = evaluation("model_worst", { created_at: new Date(Date.now() + 1000).toISOString() });
     await settleAll(entries(again, 39));
     const { data } = await board();
-    expect(data).toHaveLength(6);
+    expect(data).toHaveLength(5);
     expect(data[0]).toMatchObject({ model: "model_worst", evaluation: again.id });
     expect(data[1]!.p_vs_best).not.toBeNull();
-  });
-});
-
-describe("the comparisons of one call", () => {
-  it("are as many as its CPU allows, one at least", () => {
-    expect(rivalsAtOnce(40)).toBeGreaterThanOrEqual(64);
-    expect(rivalsAtOnce(2000)).toBeLessThan(64);
-    expect(rivalsAtOnce(2000)).toBeGreaterThan(1);
-    expect(rivalsAtOnce(100_000)).toBeLessThan(10);
-    expect(rivalsAtOnce(100_000_000)).toBe(1);
   });
 });
 
