@@ -21,7 +21,11 @@ const TABLES: Record<Exclude<MetricName, "regex_match">, Case[]> = {
     ["It is the cat.", ["Cat"], 100],
     ["concatenate", ["cat"], 0],
     ["a a b", ["a b"], 100],
+    ["the cat is here", ["cat"], 100],
     ["a b a b c", ["a b c"], 100],
+    // What was matched in vain holds the beginning of what matches.
+    ["a a a b", ["a a b"], 100],
+    ["a b a b a b c", ["a b a b c"], 100],
     ["the big cat", ["the cat"], 0],
     ["cat", ["the cat"], 0],
     ["a dog", ["cat", "dog"], 100],
