@@ -19,6 +19,7 @@ CREATE TABLE `comparisons` (
 	PRIMARY KEY(`a`, `b`, `metric`)
 );
 --> statement-breakpoint
+CREATE INDEX `comparisons_b` ON `comparisons` (`b`);--> statement-breakpoint
 CREATE TABLE `datasets` (
 	`id` text PRIMARY KEY NOT NULL,
 	`project` text NOT NULL,
@@ -47,7 +48,7 @@ CREATE TABLE `evaluations` (
 	`created_at` integer NOT NULL
 );
 --> statement-breakpoint
-CREATE INDEX `evaluations_board` ON `evaluations` (`project`,`board`,`status`);--> statement-breakpoint
+CREATE INDEX `evaluations_board` ON `evaluations` (`project`,`board`,`status`,`model`,`created_at`);--> statement-breakpoint
 CREATE INDEX `evaluations_list` ON `evaluations` (`project`,`created_at`);--> statement-breakpoint
 CREATE INDEX `evaluations_identity` ON `evaluations` (`project`,`identity`);--> statement-breakpoint
 CREATE TABLE `jobs` (
@@ -109,12 +110,19 @@ CREATE TABLE `records` (
 	`response` text NOT NULL,
 	`finish_reason` text,
 	`num_tokens` integer,
-	`exact_match` real,
-	`rouge_l` real,
+	`metrics` text NOT NULL,
 	PRIMARY KEY(`evaluation`, `item`, `seed`)
 );
 --> statement-breakpoint
 CREATE INDEX `records_position` ON `records` (`evaluation`,`position`);--> statement-breakpoint
+CREATE INDEX `records_exact_match` ON `records` (`evaluation`,("metrics" ->> 'exact_match' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_contains` ON `records` (`evaluation`,("metrics" ->> 'contains' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_numeric_match` ON `records` (`evaluation`,("metrics" ->> 'numeric_match' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_regex_match` ON `records` (`evaluation`,("metrics" ->> 'regex_match' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_token_f1` ON `records` (`evaluation`,("metrics" ->> 'token_f1' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_rouge_1` ON `records` (`evaluation`,("metrics" ->> 'rouge_1' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_rouge_2` ON `records` (`evaluation`,("metrics" ->> 'rouge_2' = 100),`position`);--> statement-breakpoint
+CREATE INDEX `records_rouge_l` ON `records` (`evaluation`,("metrics" ->> 'rouge_l' = 100),`position`);--> statement-breakpoint
 CREATE TABLE `runs` (
 	`id` text PRIMARY KEY NOT NULL,
 	`project` text NOT NULL,

@@ -98,11 +98,18 @@ export const REQUESTS_PER_MINUTE = 6000;
 export const RESAMPLES = 10_000;
 /** Share of items that two evaluations must have in common before they are compared. */
 export const MIN_OVERLAP = 0.95;
-/** Resamples never go below this, and items times resamples above it never past that: a test takes 0.1 s of CPU at the most. */
+/** Resamples never go below this, and items times resamples above it never past that: a test takes 0.1 s of CPU, an interval 0.3 s. */
 export const MIN_RESAMPLES = 1_000;
 export const RESAMPLED_VALUES = 20_000_000;
 /** Models on one board, the newest first: an evaluation is compared with each of them when it settles. */
 export const BOARD_MODELS = 64;
+/** Items times sign flips of the comparisons of one call: 1 to 2 s of CPU for 2,000 items, 5 s for 100,000. What is left over
+ * is done in the next call, so that neither a request nor the pool is held up. */
+export const COMPARED_VALUES = 2_000_000_000;
+/** Text of one page of records, characters: it is in memory a few times over, as rows, as records and as JSON. */
+export const RECORD_PAGE_CHARS = 4 * MIB;
+/** Records of an export that are read at once: many, since a Worker may ask D1 only so often; their text is bounded too. */
+export const EXPORT_PAGE = 1000;
 /** One item of an evaluation with its references and response, bytes: a D1 row holds 2 MB. */
 export const MAX_RECORD_BYTES = 1 * MIB;
 /** All prompts of an evaluation, bytes: its batches reach the Durable Object in one call, which carries 32 MiB. */

@@ -1,14 +1,12 @@
-// The graders: a response against its references, x100.
-import { exactMatch } from "./exact-match.ts";
-import { rougeL } from "./rouge-l.ts";
+// A response against its references, by every metric.
+import type { MetricValues } from "../wire/evaluations.ts";
+import { GRADERS, ofEachMetric } from "./graders.ts";
+import type { CompiledPattern } from "./regex-match.ts";
+import { tokenize } from "./rouge-tokens.ts";
 
-/** Both graders' values of one response, 0 to 100. */
-export interface Grades {
-  exact_match: number;
-  rouge_l: number;
+/** Every metric's value of one response, 0 to 100; null where the metric skips it. */
+export function grade(response: string, references: readonly string[], pattern: CompiledPattern | null): MetricValues {
+  const referenceTokens = references.map(tokenize);
+  const answer = { response, references, tokens: tokenize(response), referenceTokens, pattern };
+  return ofEachMetric((metric) => GRADERS[metric].value(answer));
 }
-
-export const grade = (response: string, references: readonly string[]): Grades => ({
-  exact_match: exactMatch(response, references) ? 100 : 0,
-  rouge_l: 100 * rougeL(response, references),
-});

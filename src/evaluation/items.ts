@@ -1,28 +1,32 @@
 // The unit of every statistic is the item: with several seeds its value is the mean over them.
-import type { MetricName } from "../wire/evaluations.ts";
+import type { MetricName, MetricValues } from "../wire/evaluations.ts";
+import { GRADERS } from "./graders.ts";
 
-/** One graded response; null where it has no grade. */
+/** One graded response. */
 export interface GradedRecord {
   item: string;
-  exact_match: number | null;
-  rouge_l: number | null;
+  metrics: MetricValues;
 }
 
 /** The items' values on one metric, 0 to 100. */
 export interface ItemValues {
   values: Map<string, number>;
-  /** 0/1 answers with one seed: Wilson and McNemar apply. */
+  /** Right or wrong, with one seed: Wilson and McNemar apply. */
   binary: boolean;
 }
 
 /** Items without any grade are left out. */
 export function itemValues(records: readonly GradedRecord[], metric: MetricName): ItemValues {
-  const graded = new Map<string, number[]>();
-  for (const record of records) {
-    const value = record[metric];
-    if (value !== null) graded.set(record.item, [...(graded.get(record.item) ?? []), value]);
+  const sums = new Map<string, number>();
+  const counts = new Map<string, number>();
+  for (const { item, metrics } of records) {
+    const value = metrics[metric];
+    if (value === null) continue;
+    const before = sums.get(item);
+    sums.set(item, (before ?? 0) + value);
+    if (before !== undefined) counts.set(item, (counts.get(item) ?? 1) + 1);
   }
-  const single = [...graded.values()].every((values) => values.length === 1);
-  const values = new Map([...graded].map(([item, all]) => [item, all.reduce((a, b) => a + b, 0) / all.length]));
-  return { values, binary: metric === "exact_match" && single };
+  // Only of items with several seeds is anything counted.
+  for (const [item, count] of counts) sums.set(item, (sums.get(item) ?? 0) / count);
+  return { values: sums, binary: GRADERS[metric].binary && counts.size === 0 };
 }

@@ -1,18 +1,12 @@
-// ROUGE-L with Porter stemming, equal to the Python package rouge-score 0.1.2.
+// ROUGE-L, equal to the Python package rouge-score 0.1.2.
 import { lcsLength } from "./lcs.ts";
-import { stem } from "./porter.ts";
+import { fMeasure } from "./overlap.ts";
+import type { Tokens } from "./rouge-tokens.ts";
 
-/** Runs of [a-z0-9] of the lower-cased text; those of more than three letters are stemmed. */
-export const tokenize = (text: string): string[] =>
-  (text.toLowerCase().match(/[a-z0-9]+/g) ?? []).map((token) => (token.length > 3 ? stem(token) : token));
-
-function fMeasure(reference: readonly string[], response: readonly string[]): number {
+function score(response: Tokens, reference: Tokens): number {
   if (reference.length === 0 || response.length === 0) return 0;
   const common = lcsLength(reference, response);
-  const precision = common / response.length;
-  const recall = common / reference.length;
-  // In this order of operations the result is rouge-score's to the last bit.
-  return precision + recall > 0 ? (2 * precision * recall) / (precision + recall) : 0;
+  return fMeasure(common / response.length, common / reference.length);
 }
 
 /**
@@ -21,7 +15,5 @@ function fMeasure(reference: readonly string[], response: readonly string[]): nu
  * `P = LCS / |response|`, `R = LCS / |reference|`, `F = 2 P R / (P + R)`.
  * Source: C.-Y. Lin, "ROUGE: a package for automatic evaluation of summaries", 2004; equal to rouge-score 0.1.2.
  */
-export function rougeL(response: string, references: readonly string[]): number {
-  const tokens = tokenize(response);
-  return Math.max(0, ...references.map((reference) => fMeasure(tokenize(reference), tokens)));
-}
+export const rougeL = (response: Tokens, references: readonly Tokens[]): number =>
+  Math.max(0, ...references.map((reference) => score(response, reference)));

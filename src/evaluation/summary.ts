@@ -1,5 +1,6 @@
 // An evaluation's figures: the mean over items with its 95% interval, x100.
 import type { EvaluationMetrics } from "../wire/evaluations.ts";
+import { ofEachMetric } from "./graders.ts";
 import { bootstrap, wilson } from "./interval.ts";
 import { itemValues } from "./items.ts";
 import type { GradedRecord, ItemValues } from "./items.ts";
@@ -15,8 +16,6 @@ function interval({ values, binary }: ItemValues, resamples: number): Evaluation
   return { mean: 100 * share.mean, low: 100 * share.low, high: 100 * share.high, n: share.n };
 }
 
-/** Wilson for 0/1 with one seed, else seeded bootstrap over items; null where nothing is graded. */
-export const summarize = (records: readonly GradedRecord[], options: { resamples: number }): EvaluationMetrics => ({
-  exact_match: interval(itemValues(records, "exact_match"), options.resamples),
-  rouge_l: interval(itemValues(records, "rouge_l"), options.resamples),
-});
+/** Wilson for right or wrong with one seed, else seeded bootstrap over items; null where nothing is graded. */
+export const summarize = (records: readonly GradedRecord[], options: { resamples: number }): EvaluationMetrics =>
+  ofEachMetric((metric) => interval(itemValues(records, metric), options.resamples));

@@ -116,6 +116,8 @@ export interface PoolApi {
   getEvaluation(project: string, id: string): Promise<Evaluation | null>;
   cancelEvaluation(project: string, id: string): Promise<Answer<Evaluation>>;
   deleteEvaluation(project: string, id: string): Promise<Answer<null>>;
+  /** Has the outbox go on with the comparisons of an evaluation that was graded at the edge. Safe to repeat. */
+  compareEvaluation(project: string, id: string): Promise<null>;
 
   workers(project: string): Promise<WorkerInfo[]>;
   drainWorker(project: string, worker: string): Promise<Answer<WorkerInfo>>;

@@ -93,6 +93,10 @@ export function definePool(settle: Settle<Env>) {
       return this.#shell.ask((turn) => evaluations.deleteEvaluation(turn, project, id));
     }
 
+    compareEvaluation(project: string, id: string) {
+      return this.#shell.ask((turn) => evaluations.compareEvaluation(turn, project, id));
+    }
+
     workers(project: string) {
       return this.#shell.ask((turn) => workers.listWorkers(turn, project));
     }

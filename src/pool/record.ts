@@ -8,7 +8,7 @@ import { iso } from "./turn.ts";
 import { checkpointId, checkpointView, jobRecord, runView, stepView } from "./views.ts";
 
 /** Kinds whose newest entry holds all that the older ones said. Not evaluations: their items need the entry before them. */
-const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "usage"]);
+const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "usage", "comparisons"]);
 
 function post(turn: Turn, topic: string, make: (rev: number) => OutboxEntry): void {
   const { outbox, counters, due } = turn.tables;
@@ -63,6 +63,11 @@ export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "ite
 export function recordEvaluation(turn: Turn, row: EvaluationRow): void {
   turn.changed.add(row.id);
   post(turn, row.id, (rev) => ({ kind: "evaluation", project: row.project, rev, evaluation: row.body }));
+}
+
+/** What an evaluation graded at the edge has yet to be compared with: a request ends before all of a large board is done. */
+export function recordComparisons(turn: Turn, project: string, evaluation: string): void {
+  post(turn, evaluation, () => ({ kind: "comparisons", project, evaluation }));
 }
 
 export function recordDeleted(turn: Turn, project: string, resource: "run" | "evaluation", id: string): void {

@@ -1,14 +1,18 @@
 // Evaluations and their records.
 import { createRoute, z } from "@hono/zod-openapi";
+import type { Context as HonoContext } from "hono";
 import { ApiError } from "../errors.ts";
+import type { App } from "../services/context.ts";
 import { evaluateResponses } from "../services/evaluate-given.ts";
 import { evaluateModel } from "../services/evaluate.ts";
 import { cancelEvaluation, deleteEvaluation, ended, evaluationPage, getEvaluation } from "../services/evaluations.ts";
+import { FORMATS, exportRecords } from "../services/export-records.ts";
+import type { ExportFormat } from "../services/export-records.ts";
 import { readGiven } from "../services/read-given.ts";
 import { recordPage } from "../services/records.ts";
 import { accepted, preferWait } from "../services/wait.ts";
 import { PageQuery } from "../wire/common.ts";
-import { CreateEvaluation, Evaluation, EvaluationList, RecordList } from "../wire/evaluations.ts";
+import { CreateEvaluation, Evaluation, EvaluationList, RecordFilter, RecordList } from "../wire/evaluations.ts";
 import { Deleted } from "../wire/jobs.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, newRouter } from "./router.ts";
 
@@ -33,7 +37,7 @@ const create = createRoute({
   path: "/v1/evaluations",
   tags,
   summary: "Generate with a model and grade, or grade given responses",
-  description: `As ${NDJSON}: one GivenResponse a line, with name, dataset, split and repeat in the query.`,
+  description: `As ${NDJSON}: one GivenResponse a line, with name, dataset, split, pattern and repeat in the query.`,
   ...guard("write"),
   request: {
     // Not `required`: the JSON validator would then refuse JSON Lines.
@@ -59,9 +63,25 @@ const records = createRoute({
   tags,
   summary: "Graded responses, in the order of the split",
   ...guard("read"),
-  request: { params: Params, query: PageQuery },
+  request: { params: Params, query: PageQuery.extend(RecordFilter.shape) },
   responses: { 200: answer(RecordList, "a page of records"), ...ERRORS },
 });
+
+const exported = (format: ExportFormat, summary: string) =>
+  createRoute({
+    method: "get",
+    path: `${path}/records.${format}` as const,
+    tags,
+    summary,
+    ...guard("read"),
+    request: { params: Params, query: RecordFilter },
+    responses: {
+      200: { description: "every record, streamed", content: { [FORMATS[format].mediaType]: { schema: z.string() } } },
+      ...ERRORS,
+    },
+  });
+const exportJsonl = exported("jsonl", "Graded responses as JSON Lines, one EvaluationRecord each");
+const exportCsv = exported("csv", "Graded responses as CSV, with a header row; references are JSON in one cell");
 
 const cancel = createRoute({
   method: "post",
@@ -83,6 +103,13 @@ const remove = createRoute({
   responses: { 200: answer(Deleted, "deleted"), ...ERRORS },
 });
 
+async function download(c: HonoContext<App>, id: string, filter: z.infer<typeof RecordFilter>, format: ExportFormat) {
+  return c.body(await exportRecords(c.var.ctx, id, filter, format), 200, {
+    "Content-Type": FORMATS[format].mediaType,
+    "Content-Disposition": `attachment; filename="${id}.records.${format}"`,
+  });
+}
+
 const mediaType = (header: string | undefined): string => (header ?? "").split(";", 1).join("").trim().toLowerCase();
 
 export const evaluations = newRouter()
@@ -103,6 +130,8 @@ export const evaluations = newRouter()
   .openapi(records, async (c) =>
     c.json(await recordPage(c.var.ctx, c.req.valid("param").id, c.req.valid("query")), 200),
   )
+  .openapi(exportJsonl, (c) => download(c, c.req.valid("param").id, c.req.valid("query"), "jsonl"))
+  .openapi(exportCsv, (c) => download(c, c.req.valid("param").id, c.req.valid("query"), "csv"))
   .openapi(cancel, async (c) => c.json(await cancelEvaluation(c.var.ctx, c.req.valid("param").id), 200))
   .openapi(remove, async (c) => {
     const { id } = c.req.valid("param");

@@ -1,8 +1,9 @@
-// The leaderboard of one board: a data set's split, under one template, limit and metric.
+// The leaderboard of one board: a data set's split, under one template, limit and pattern; and which boards there are.
 import { createRoute, z } from "@hono/zod-openapi";
+import { boardPage } from "../services/boards.ts";
 import { leaderboard as rank } from "../services/rank.ts";
-import { Name, Template } from "../wire/common.ts";
-import { Leaderboard, MetricName } from "../wire/evaluations.ts";
+import { Name, PageQuery, Template } from "../wire/common.ts";
+import { BoardList, Leaderboard, MetricName, Pattern } from "../wire/evaluations.ts";
 import { ERRORS, answer, guard, newRouter } from "./router.ts";
 
 /** Evaluations of given responses: how the prompts were rendered is not known here. */
@@ -22,6 +23,7 @@ const BoardQuery = z.strictObject({
     .max(100_000)
     .optional()
     .meta({ description: "evaluations of the first so many rows; left out: of all" }),
+  pattern: Pattern.optional().meta({ description: "evaluations with this pattern; left out: of those without one" }),
   metric: MetricName.default("exact_match"),
 });
 
@@ -35,7 +37,20 @@ const get = createRoute({
   responses: { 200: answer(Leaderboard, "the board"), ...ERRORS },
 });
 
-export const leaderboard = newRouter().openapi(get, async (c) => {
-  const { template, limit = null, ...query } = c.req.valid("query");
-  return c.json(await rank(c.var.ctx, { ...query, template: template === GIVEN ? null : template, limit }), 200);
+const list = createRoute({
+  method: "get",
+  path: "/v1/boards",
+  tags: ["evaluations"],
+  summary: "Boards that have evaluations, those with the newest one first",
+  ...guard("read"),
+  request: { query: PageQuery },
+  responses: { 200: answer(BoardList, "a page of boards"), ...ERRORS },
 });
+
+export const leaderboard = newRouter()
+  .openapi(get, async (c) => {
+    const { template, limit = null, pattern = null, ...query } = c.req.valid("query");
+    const board = { ...query, template: template === GIVEN ? null : template, limit, pattern };
+    return c.json(await rank(c.var.ctx, board), 200);
+  })
+  .openapi(list, async (c) => c.json(await boardPage(c.var.ctx, c.req.valid("query")), 200));

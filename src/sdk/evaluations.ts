@@ -1,7 +1,8 @@
 // Evaluations, their records, and the leaderboard over them.
 import type { z } from "zod";
 import type { CreateEvaluation as CreateEvaluationSchema, MetricName } from "../wire/evaluations.ts";
-import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
+import type { RecordFilter as RecordFilterSchema } from "../wire/evaluations.ts";
+import { BoardList, Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
 import { ApiError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { every } from "./lists.ts";
@@ -9,11 +10,15 @@ import type { PageOptions } from "./lists.ts";
 
 export type CreateEvaluation = z.input<typeof CreateEvaluationSchema>;
 
+/** Which records are wanted; without any of it, all. */
+export type RecordFilter = z.input<typeof RecordFilterSchema>;
+
 export interface Board {
   dataset: string;
   split?: string;
   template?: string;
   limit?: number;
+  pattern?: string;
   metric?: MetricName;
 }
 
@@ -56,11 +61,21 @@ export class Evaluations {
     return every(this.#http, EvaluationList, "/v1/evaluations", options);
   }
 
-  records(id: string, options?: PageOptions) {
-    return every(this.#http, RecordList, `/v1/evaluations/${id}/records`, options);
+  records(id: string, options?: PageOptions & RecordFilter) {
+    return every(this.#http, RecordList, `/v1/evaluations/${id}/records`, options, { ...options });
+  }
+
+  /** All records as a file: the answer, whose body is read as it arrives. */
+  exportRecords(id: string, format: "jsonl" | "csv", filter: RecordFilter = {}): Promise<Response> {
+    return this.#http.send(`/v1/evaluations/${id}/records.${format}`, { query: { ...filter } });
   }
 
   leaderboard(board: Board): Promise<Leaderboard> {
     return this.#http.json(Leaderboard, "/v1/leaderboard", { query: { ...board } });
+  }
+
+  /** What boards there are, those with the newest evaluation first. */
+  boards(options?: PageOptions) {
+    return every(this.#http, BoardList, "/v1/boards", options);
   }
 }

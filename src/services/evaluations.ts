@@ -15,13 +15,16 @@ export const ended = (evaluation: Evaluation): boolean =>
 
 export const present = (row: EvaluationRow): Evaluation => ({ ...row.body, metrics: row.metrics });
 
-/** From its authority: D1 for one graded here, the pool for one that generates, with its figures once they are settled. */
-export async function getEvaluation(ctx: Context, id: string): Promise<Evaluation> {
+/** From its authority: D1 for one graded here, the pool for one that generates, with its figures once they are settled.
+ * `param`: the request's field that names it, where that is not the path. */
+export async function getEvaluation(ctx: Context, id: string, param?: string): Promise<Evaluation> {
   const row = await findEvaluation(ctx.db, ctx.project.id, id);
   if (row !== null && row.status === "completed") return present(row);
   const evaluation = await ctx.pool.getEvaluation(ctx.project.id, id);
-  if (evaluation === null)
-    throw new ApiError("not_found", `The project has no evaluation ${id}; see GET /v1/evaluations.`);
+  if (evaluation === null) {
+    const message = `The project has no evaluation ${id}; see GET /v1/evaluations.`;
+    throw new ApiError("not_found", message, param === undefined ? {} : { param });
+  }
   return untilGraded(evaluation);
 }
 

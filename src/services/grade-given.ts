@@ -2,6 +2,7 @@
 import { MAX_RECORD_BYTES } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import { grade } from "../evaluation/grade.ts";
+import type { CompiledPattern } from "../evaluation/regex-match.ts";
 import type { RecordRow } from "../store/records.ts";
 import type { Row } from "../wire/datasets.ts";
 import type { EvaluateResponses } from "../wire/evaluations.ts";
@@ -49,12 +50,12 @@ export function gradeGiven(
   evaluation: string,
   given: EvaluateResponses["responses"],
   rows: readonly Row[],
+  pattern: CompiledPattern | null,
 ): RecordRow[] {
   const responses = byId(given, rows);
   return rows.map((row, position) => {
     const response = responses.get(row.id) ?? "";
     assertStorable(row, response);
-    const grades = grade(response, row.references);
     return {
       evaluation,
       item: row.id,
@@ -65,8 +66,7 @@ export function gradeGiven(
       response,
       finishReason: null,
       numTokens: null,
-      exactMatch: grades.exact_match,
-      rougeL: grades.rouge_l,
+      metrics: grade(response, row.references, pattern),
     };
   });
 }

@@ -1,6 +1,7 @@
 // The leaderboard: reads evaluations and comparisons, and computes no statistics of items.
 import { BOARD_MODELS } from "../config.ts";
 import { boardDetectableDifference, rankBoard } from "../evaluation/board.ts";
+import { GRADER_VERSIONS } from "../evaluation/graders.ts";
 import type { PairLookup, Ranked } from "../evaluation/board.ts";
 import { boardKey, comparisonsAmong, newestOfBoard } from "../store/evaluations.ts";
 import type { ComparisonRow, EvaluationRow } from "../store/evaluations.ts";
@@ -19,12 +20,13 @@ export interface BoardQuery {
   split: string;
   template: Template | null;
   limit: number | null;
+  pattern: string | null;
   metric: MetricName;
 }
 
 const NOTE =
   "Newest evaluation of each model. Intervals are 95%. p_vs_best and p_vs_previous are paired tests, adjusted by Holm over all tests " +
-  "shown; null: not enough common items. A group is a leader and those below it that are not significantly worse (p >= 0.05): " +
+  "shown; null: not enough common items, or not compared yet. A group is a leader and those below it that are not significantly worse (p >= 0.05): " +
   "within a group the order may be chance. selected_on_this_split: the run chose this checkpoint by its result on this very " +
   "split, so its mean is too good in expectation. detectable_difference: a smaller true difference would often go unseen on this many items.";
 
@@ -61,11 +63,12 @@ async function runsOf(ctx: Context, entries: readonly Scored[]): Promise<Map<str
 }
 
 export async function leaderboard(ctx: Context, query: BoardQuery): Promise<Leaderboard> {
-  const { metric, template } = query;
+  const { metric, template, pattern } = query;
   const named = await findDataset(ctx, query.dataset, "dataset");
   const { dataset, split, rows } = splitRef(named, query.split, "split");
-  const board = { dataset, split, template, limit: effectiveLimit(query.limit, rows) };
-  const entries = scored(await newestOfBoard(ctx.db, ctx.project.id, boardKey(board), BOARD_MODELS), metric);
+  const board = { dataset, split, template, limit: effectiveLimit(query.limit, rows), pattern };
+  const key = boardKey(board, GRADER_VERSIONS);
+  const entries = scored(await newestOfBoard(ctx.db, ctx.project.id, key, BOARD_MODELS), metric);
   const ids = entries.map(({ row }) => row.id);
   const runs = await runsOf(ctx, entries);
   const lookup = lookupIn(await comparisonsAmong(ctx.db, metric, ids));

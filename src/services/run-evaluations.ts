@@ -34,10 +34,10 @@ export async function evaluateCheckpoint(env: Env, project: string, checkpoint: 
   const run = await ctx.pool.getRun(project, checkpoint.run);
   const asked = run === null ? null : askedOf(run, checkpoint.step);
   if (run === null || asked === null) return;
-  const { dataset, split, limit, generation } = asked;
-  const body = { model: checkpoint.id, dataset, split, template: run.template, generation, limit, repeat: false };
+  const { dataset, split, limit, generation, pattern } = asked;
+  const what = { dataset, split, template: run.template, generation, limit, pattern };
   try {
-    await submitEvaluation(ctx, body, ROUTE);
+    await submitEvaluation(ctx, { ...what, model: checkpoint.id, repeat: false }, ROUTE);
   } catch (error) {
     // A full queue, say, has room later: thrown, this is tried again.
     if (!(error instanceof ApiError) || error.retryable) throw error;
@@ -57,7 +57,7 @@ async function isOfRun(
   const split = dataset?.splits.find((candidate) => candidate.split === asked.split);
   if (dataset?.id !== evaluation.dataset || split === undefined) return false;
   const same = (await digest(asked.generation)) === (await digest(evaluation.generation));
-  return same && effectiveLimit(asked.limit, split.rows) === evaluation.limit;
+  return same && asked.pattern === evaluation.pattern && effectiveLimit(asked.limit, split.rows) === evaluation.limit;
 }
 
 /** Tells the run of a graded evaluation of one of its checkpoints. */

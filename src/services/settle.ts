@@ -3,6 +3,8 @@
 // Every entry may come twice and in any order: applying it again changes nothing.
 import type { Env } from "../env.ts";
 import { grade } from "../evaluation/grade.ts";
+import { GRADER_VERSIONS } from "../evaluation/graders.ts";
+import { compilePattern } from "../evaluation/regex-match.ts";
 import { summarize } from "../evaluation/summary.ts";
 import { database } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
@@ -50,12 +52,12 @@ async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promi
   const stored = await findEvaluation(db, entry.project, entry.evaluation);
   if (stored === null) throw new Error(`evaluation ${entry.evaluation} is not in D1 yet`);
   const seeds = stored.body.generation?.seeds ?? [];
+  const pattern = stored.body.pattern === null ? null : compilePattern(stored.body.pattern);
   const rows = await rowsOf(env, db, entry.project, stored.body);
   const records = entry.items.map((item): RecordRow => {
     const found = rows.get(item.item);
     if (found === undefined) throw new Error(`evaluation ${entry.evaluation} has no item ${item.item}`);
     const { row, place } = found;
-    const grades = grade(item.response, row.references);
     return {
       evaluation: entry.evaluation,
       item: item.item,
@@ -66,16 +68,18 @@ async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promi
       response: item.response,
       finishReason: item.finish_reason,
       numTokens: item.num_tokens,
-      exactMatch: grades.exact_match,
-      rougeL: grades.rouge_l,
+      metrics: grade(item.response, row.references, pattern),
     };
   });
   const [first, ...rest] = insertRecords(db, records);
   if (first !== undefined) await db.batch([first, ...rest]);
 }
 
-/** Completed only once every record is there: an entry that comes before its last items waits for them. */
-async function withFigures(db: Database, evaluation: Evaluation): Promise<Evaluation> {
+/** Completed only once every record is there: an entry that comes before its last items waits for them. One that comes
+ * again, as for the rest of its comparisons, has its figures already. */
+async function withFigures(db: Database, project: string, evaluation: Evaluation): Promise<Evaluation> {
+  const { metrics = null } = (await findEvaluation(db, project, evaluation.id)) ?? {};
+  if (metrics !== null) return { ...evaluation, metrics };
   const expected = evaluation.n * (evaluation.generation?.seeds.length ?? 1);
   const there = await countRecords(db, evaluation.id);
   if (there < expected) throw new Error(`evaluation ${evaluation.id} has ${there} of ${expected} records`);
@@ -92,14 +96,20 @@ async function settleCheckpoint(env: Env, db: Database, entry: Entry<"checkpoint
 async function settleEvaluation(env: Env, db: Database, entry: Entry<"evaluation">): Promise<void> {
   const { project, rev, evaluation } = entry;
   if (await isBuriedEvaluation(db, evaluation.id)) return;
-  const { id, model, dataset, split, template, limit } = evaluation;
-  const board = boardKey({ dataset, split, template, limit });
+  const board = boardKey(evaluation, GRADER_VERSIONS);
   const completed = evaluation.status === "completed";
-  const figured = completed ? await withFigures(db, evaluation) : evaluation;
+  const figured = completed ? await withFigures(db, project, evaluation) : evaluation;
   await putEvaluation(db, { project, rev, board, evaluation: figured });
   if (!completed) return;
-  await compareWithBoard(db, { id, project, board, model });
   await recordOutcome(env, project, figured);
+  await compareAll(db, project, evaluation.id);
+}
+
+/** A share of the comparisons at a time: with some left over the entry is tried again, and goes on where this stopped. */
+async function compareAll(db: Database, project: string, id: string): Promise<void> {
+  const evaluation = await findEvaluation(db, project, id);
+  const left = evaluation === null ? 0 : await compareWithBoard(db, evaluation);
+  if (left > 0) throw new Error(`evaluation ${id}: comparisons with ${left} others are left`);
 }
 
 /** Applies one entry of the pool's outbox; throws to be called again later. */
@@ -129,6 +139,9 @@ export const settle: Settle<Env> = async (env, entry) => {
       break;
     case "evaluation":
       await settleEvaluation(env, db, entry);
+      break;
+    case "comparisons":
+      await compareAll(db, entry.project, entry.evaluation);
       break;
     case "deleted":
       await (entry.resource === "run" ? buryRun(db, entry.id) : buryEvaluation(db, entry.id));

@@ -18,13 +18,13 @@ export interface Board {
   template: Template | null;
   /** Null: the whole split. */
   limit: number | null;
+  /** Null: regex_match is skipped. */
+  pattern: string | null;
 }
 
-/** The graders are part of it: a change of any of them begins other boards. */
-const GRADERS = "exact_match/1 rouge_l/1";
-
-export const boardKey = (board: Board): string =>
-  JSON.stringify([board.dataset, board.split, board.template, board.limit, GRADERS]);
+/** The graders, with their versions, are part of it: a change of any of them begins other boards. */
+export const boardKey = (board: Board, graders: string): string =>
+  JSON.stringify([board.dataset, board.split, board.template, board.limit, board.pattern, graders]);
 
 export async function findEvaluation(db: Database, project: string, id: string): Promise<EvaluationRow | null> {
   const rows = await db

@@ -15,6 +15,7 @@ export type OutboxEntry =
   | { kind: "model"; project: string; model: string; outcome: { facts: ModelFacts } | { error: Failure } }
   | { kind: "items"; project: string; evaluation: string; batch: number; items: GeneratedItem[] }
   | { kind: "evaluation"; project: string; rev: number; evaluation: Evaluation }
+  | { kind: "comparisons"; project: string; evaluation: string }
   | { kind: "usage"; project: string; rev: number; day: string; meter: UsageMeter; total: number }
   | { kind: "deleted"; project: string; resource: "run" | "evaluation"; id: string };
 

@@ -1,5 +1,5 @@
 // Tables that follow the pool: each upsert applies only where its revision is newer, so that order and repeats do not matter.
-import { and, eq, sql } from "drizzle-orm";
+import { and, eq, or, sql } from "drizzle-orm";
 import type { OutboxEntry } from "./outbox.ts";
 import type { Database } from "./database.ts";
 import { checkpoints, comparisons, evaluations, jobs, models, records, runs, steps, usage } from "./schema.ts";
@@ -99,7 +99,7 @@ export async function buryEvaluation(db: Database, id: string): Promise<void> {
       .values({ id, ...gone })
       .onConflictDoUpdate({ target: evaluations.id, set: gone }),
     db.delete(records).where(eq(records.evaluation, id)),
-    db.delete(comparisons).where(sql`${id} in (${comparisons.a}, ${comparisons.b})`),
+    db.delete(comparisons).where(or(eq(comparisons.a, id), eq(comparisons.b, id))),
   ]);
 }
 

@@ -1,8 +1,6 @@
 // Records: an evaluation's graded responses, item by item.
 import { and, asc, count, eq, gt, sql } from "drizzle-orm";
-import type { SQL } from "drizzle-orm";
 import type { Database } from "./database.ts";
-import { unknownCursor } from "./page.ts";
 import { records } from "./schema.ts";
 
 export type RecordRow = typeof records.$inferSelect;
@@ -34,8 +32,7 @@ function* packed(rows: readonly RecordRow[]): Generator<string> {
  * what follows is the conflict's clause and no join's. */
 const selectFrom = (json: string) => sql`
   select value ->> 'evaluation', value ->> 'item', value ->> 'seed', value ->> 'position', value -> 'prompt',
-    value -> 'references', value ->> 'response', value ->> 'finishReason', value ->> 'numTokens', value ->> 'exactMatch',
-    value ->> 'rougeL'
+    value -> 'references', value ->> 'response', value ->> 'finishReason', value ->> 'numTokens', value -> 'metrics'
   from json_each(${json}) where true`;
 
 /** Statements that insert the rows; a record already there stays, since its response is never generated again.
@@ -48,37 +45,21 @@ export async function countRecords(db: Database, evaluation: string): Promise<nu
   return rows[0]?.n ?? 0;
 }
 
+/** Grades read in one query: D1 answers in one piece, which this keeps to a few MB. */
+const GRADES_AT_ONCE = 10_000;
+
 /** The grades alone, in the order of the evaluation. */
-export const gradesOf = (db: Database, evaluation: string) =>
-  db
-    .select({ item: records.item, exact_match: records.exactMatch, rouge_l: records.rougeL })
-    .from(records)
-    .where(eq(records.evaluation, evaluation))
-    .orderBy(asc(records.position));
-
-export const recordId = (row: { item: string; seed: number }): string => `${row.item}:${row.seed}`;
-
-export async function listRecords(
-  db: Database,
-  evaluation: string,
-  page: { after?: string | undefined; limit: number },
-): Promise<RecordRow[]> {
-  return db
-    .select()
-    .from(records)
-    .where(and(eq(records.evaluation, evaluation), await later(db, evaluation, page.after)))
-    .orderBy(asc(records.position))
-    .limit(page.limit);
-}
-
-async function later(db: Database, evaluation: string, after: string | undefined): Promise<SQL | undefined> {
-  if (after === undefined) return undefined;
-  const [, item = "", seed = ""] = /^(.*):([0-9]+)$/.exec(after) ?? [];
-  const [row] = await db
-    .select({ position: records.position })
-    .from(records)
-    .where(and(eq(records.evaluation, evaluation), eq(records.item, item), eq(records.seed, Number(seed))))
-    .limit(1);
-  if (row === undefined) throw unknownCursor(after);
-  return gt(records.position, row.position);
+export async function gradesOf(db: Database, evaluation: string): Promise<Pick<RecordRow, "item" | "metrics">[]> {
+  const grades: Pick<RecordRow, "item" | "metrics">[] = [];
+  for (let last = -1; ;) {
+    const rows = await db
+      .select({ item: records.item, position: records.position, metrics: records.metrics })
+      .from(records)
+      .where(and(eq(records.evaluation, evaluation), gt(records.position, last)))
+      .orderBy(asc(records.position))
+      .limit(GRADES_AT_ONCE);
+    grades.push(...rows.map(({ item, metrics }) => ({ item, metrics })));
+    last = rows.at(-1)?.position ?? last;
+    if (rows.length < GRADES_AT_ONCE) return grades;
+  }
 }

@@ -1,7 +1,9 @@
 // D1, the record. `runs`, `steps`, `checkpoints`, `jobs`, `evaluations` (generated ones) and `usage` follow the pool through
 // the outbox: they have a `rev` and no foreign keys, since the outbox has no order. The others have their authority here.
+import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
-import type { Evaluation, EvaluationMetrics, EvaluationRecord } from "../wire/evaluations.ts";
+import { MetricName } from "../wire/evaluations.ts";
+import type { Evaluation, EvaluationMetrics, EvaluationRecord, MetricValues } from "../wire/evaluations.ts";
 import type { Failure, Prompt } from "../wire/common.ts";
 import type { Dataset, SplitRef } from "../wire/datasets.ts";
 import type { Job } from "../wire/jobs.ts";
@@ -147,7 +149,7 @@ export const evaluations = sqliteTable(
     status: text("status").notNull(),
     model: text("model").notNull(),
     dataset: text("dataset").notNull(),
-    /** What makes two evaluations comparable: data set, split, template, limit, graders. One board each. */
+    /** What makes two evaluations comparable: data set, split, template, limit, pattern, graders. One board each. */
     board: text("board").notNull(),
     /** What determines the evaluation; asking again returns it. Null for a repeat. */
     identity: text("identity"),
@@ -157,11 +159,14 @@ export const evaluations = sqliteTable(
     createdAt,
   },
   (table) => [
-    index("evaluations_board").on(table.project, table.board, table.status),
+    index("evaluations_board").on(table.project, table.board, table.status, table.model, table.createdAt),
     index("evaluations_list").on(table.project, table.createdAt),
     index("evaluations_identity").on(table.project, table.identity),
   ],
 );
+
+/** 1 right, 0 wrong, null skipped: of a record's `metrics`. The query must say the same for an index on it to be used. */
+export const outcomeOf = (metric: MetricName) => sql.raw(`("metrics" ->> '${metric}' = 100)`);
 
 export const records = sqliteTable(
   "records",
@@ -176,12 +181,15 @@ export const records = sqliteTable(
     response: text("response").notNull(),
     finishReason: text("finish_reason").$type<EvaluationRecord["finish_reason"]>(),
     numTokens: integer("num_tokens"),
-    exactMatch: real("exact_match"),
-    rougeL: real("rouge_l"),
+    metrics: text("metrics", { mode: "json" }).$type<MetricValues>().notNull(),
   },
   (table) => [
     primaryKey({ columns: [table.evaluation, table.item, table.seed] }),
     index("records_position").on(table.evaluation, table.position),
+    // The right or the wrong of one metric in order, however few they are among how many.
+    ...MetricName.options.map((metric) =>
+      index(`records_${metric}`).on(table.evaluation, outcomeOf(metric), table.position),
+    ),
   ],
 );
 
@@ -198,7 +206,7 @@ export const comparisons = sqliteTable(
     sd: real("sd"),
     n: integer("n").notNull(),
   },
-  (table) => [primaryKey({ columns: [table.a, table.b, table.metric] })],
+  (table) => [primaryKey({ columns: [table.a, table.b, table.metric] }), index("comparisons_b").on(table.b)],
 );
 
 export const usage = sqliteTable(

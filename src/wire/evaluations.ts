@@ -1,10 +1,20 @@
 // Evaluations: generate and grade, or grade given responses; their records; the leaderboard over them.
 import { z } from "zod";
-import { Failure, Id, ModelName, Name, Prompt, Status, Template, Timestamp, listOf, text } from "./common.ts";
+import { Failure, Id, ModelName, Name, Prompt, Sha256, Status, Template, Timestamp, listOf, text } from "./common.ts";
 import { RowId } from "./datasets.ts";
 import { FinishReason, Generation } from "./generation.ts";
 
-export const MetricName = z.enum(["exact_match", "rouge_l"]).meta({ id: "MetricName" });
+/** Every metric there is: what is kept, computed or shown of each is a record over these names. */
+export const MetricName = z
+  .enum(["exact_match", "contains", "numeric_match", "regex_match", "token_f1", "rouge_1", "rouge_2", "rouge_l"])
+  .meta({ id: "MetricName" });
+
+/** The evaluation's own, for `regex_match`: a longer one is a program, not an answer's form. */
+export const Pattern = text(500).min(1).meta({
+  id: "Pattern",
+  description: "an RE2 expression; found anywhere in the response unless ^ or $ anchor it; (?i), (?s), (?m) set flags",
+});
+const PatternOrNone = z.union([Pattern, z.null()]);
 
 export const GivenResponse = z.strictObject({ id: RowId, response: text(200_000) }).meta({ id: "GivenResponse" });
 
@@ -16,6 +26,7 @@ export const EvaluateModel = z
     template: Template.default("chat"),
     generation: Generation.prefault({}),
     limit: z.union([z.int().min(1).max(100_000), z.null()]).default(null),
+    pattern: PatternOrNone.default(null),
     repeat: z.boolean().default(false),
   })
   .meta({ id: "EvaluateModel" });
@@ -25,6 +36,7 @@ export const EvaluateResponses = z
     name: Name,
     dataset: z.string().max(128),
     split: Name.default("test"),
+    pattern: PatternOrNone.default(null),
     responses: z.array(GivenResponse).min(1).max(10_000),
     repeat: z.boolean().default(false),
   })
@@ -39,8 +51,25 @@ const Interval = z.strictObject({ mean: Percent, low: Percent, high: Percent, n:
 });
 
 export const EvaluationMetrics = z
-  .strictObject({ exact_match: z.union([Interval, z.null()]), rouge_l: z.union([Interval, z.null()]) })
-  .meta({ id: "EvaluationMetrics" });
+  .record(MetricName, z.union([Interval, z.null()]))
+  .meta({ id: "EvaluationMetrics", description: "null: no item has a value, as of regex_match without a pattern" });
+
+/** One response's values. */
+export const MetricValues = z
+  .record(MetricName, z.union([Percent, z.null()]))
+  .meta({ id: "MetricValues", description: "x100; null: skipped, and left out of every mean" });
+
+/** What the figures were made from, by digest; generation, template and pattern stand beside it. */
+export const Provenance = z
+  .strictObject({
+    weights_digest: z.union([Sha256, z.null()]).meta({ description: "of a checkpoint: its sha256" }),
+    tokenizer_digest: z.union([Sha256, z.null()]),
+    template_digest: z.union([Sha256, z.null()]),
+    dataset_sha256: Sha256,
+    split_sha256: Sha256,
+    graders: z.string().meta({ description: "every metric with the version of its grader" }),
+  })
+  .meta({ id: "Provenance", description: "digests of the model are null where responses were given" });
 
 export const Evaluation = z
   .strictObject({
@@ -55,9 +84,11 @@ export const Evaluation = z
     template: z.union([Template, z.null()]),
     generation: z.union([Generation, z.null()]),
     limit: z.union([z.int(), z.null()]),
+    pattern: PatternOrNone,
     n: z.int().min(0).meta({ description: "items in the evaluation" }),
     done: z.int().min(0).meta({ description: "responses so far; n times the seeds when complete" }),
     metrics: z.union([EvaluationMetrics, z.null()]),
+    provenance: Provenance,
     job: z.union([Id, z.null()]),
     error: z.union([Failure, z.null()]),
   })
@@ -76,11 +107,32 @@ export const EvaluationRecord = z
     response: z.string(),
     finish_reason: z.union([FinishReason, z.null()]),
     num_tokens: z.union([z.int().min(0), z.null()]),
-    metrics: z.strictObject({ exact_match: z.union([Percent, z.null()]), rouge_l: z.union([Percent, z.null()]) }),
+    metrics: MetricValues,
+    other: z
+      .union([z.strictObject({ response: z.string(), metrics: MetricValues }), z.null()])
+      .meta({ description: "the item's record in the evaluation that changed_from names; null without it" }),
   })
   .meta({ id: "EvaluationRecord" });
 
 export const RecordList = listOf(EvaluationRecord).meta({ id: "RecordList" });
+
+/** Which records of an evaluation are wanted. */
+export const RecordFilter = z.strictObject({
+  metric: MetricName.default("exact_match").meta({ description: "what outcome and changed_from go by" }),
+  outcome: z
+    .enum(["right", "wrong"])
+    .optional()
+    .meta({ description: "right: 100 on the metric; wrong: below it; skipped items are neither" }),
+  changed_from: z
+    .string()
+    .regex(/^ev_[0-9A-Za-z]{1,64}$/)
+    .optional()
+    .meta({ description: "only items whose value, the mean over seeds, differs from this evaluation's" }),
+  q: text(200)
+    .min(1)
+    .optional()
+    .meta({ description: "only records with this text in prompt, response or a reference; A-Z match a-z" }),
+});
 
 export const LeaderboardEntry = z
   .strictObject({
@@ -106,6 +158,7 @@ export const Leaderboard = z
     split: Name,
     template: z.union([Template, z.null()]),
     limit: z.union([z.int(), z.null()]),
+    pattern: PatternOrNone,
     metric: MetricName,
     data: z.array(LeaderboardEntry),
     detectable_difference: z.union([Percent, z.null()]).meta({
@@ -115,11 +168,33 @@ export const Leaderboard = z
   })
   .meta({ id: "Leaderboard" });
 
+/** A board that has evaluations: what names it in a query of the leaderboard. */
+export const Board = z
+  .strictObject({
+    object: z.enum(["board"]),
+    dataset: Id,
+    dataset_name: Name,
+    split: Name,
+    template: z.union([Template, z.null()]).meta({ description: "null: of given responses, `given` in a query" }),
+    limit: z.union([z.int(), z.null()]),
+    pattern: PatternOrNone,
+    models: z.int().min(1).meta({ description: "models with a completed evaluation on it" }),
+    newest_at: Timestamp,
+    newest_evaluation: Id.meta({ description: "what `after`, `first_id` and `last_id` of this list name" }),
+  })
+  .meta({ id: "Board" });
+
+export const BoardList = listOf(Board).meta({ id: "BoardList" });
+
 export type MetricName = z.infer<typeof MetricName>;
+export type MetricValues = z.infer<typeof MetricValues>;
 export type EvaluateModel = z.infer<typeof EvaluateModel>;
 export type EvaluateResponses = z.infer<typeof EvaluateResponses>;
 export type Evaluation = z.infer<typeof Evaluation>;
+export type Provenance = z.infer<typeof Provenance>;
 export type EvaluationMetrics = z.infer<typeof EvaluationMetrics>;
 export type EvaluationRecord = z.infer<typeof EvaluationRecord>;
+export type RecordFilter = z.infer<typeof RecordFilter>;
+export type Board = z.infer<typeof Board>;
 export type Leaderboard = z.infer<typeof Leaderboard>;
 export type LeaderboardEntry = z.infer<typeof LeaderboardEntry>;

@@ -3,6 +3,7 @@ import { z } from "zod";
 import { FileRef } from "./blobs.ts";
 import { Failure, Id, ModelName, Name, Seed, Sha256, Template, Timestamp, listOf } from "./common.ts";
 import { SplitRef } from "./datasets.ts";
+import { MetricName, Pattern } from "./evaluations.ts";
 import { Generation } from "./generation.ts";
 import { ModelRef } from "./models.ts";
 import { Objective, TeacherSampling } from "./objectives.ts";
@@ -28,7 +29,8 @@ export const RunEvaluation = z
     every: z.int().min(1).max(1_000_000),
     dataset: z.string().max(128),
     split: Name.default("validation"),
-    metric: z.enum(["exact_match", "rouge_l"]).default("exact_match"),
+    metric: MetricName.default("exact_match"),
+    pattern: z.union([Pattern, z.null()]).default(null),
     limit: z.union([z.int().min(1).max(100_000), z.null()]).default(200),
     generation: Generation.prefault({}),
   })

@@ -1,14 +1,15 @@
 import { describe, expect, it } from "vitest";
 import { bootstrap, mean, wilson } from "../../src/evaluation/interval.ts";
+import { GRADERS, ofEachMetric } from "../../src/evaluation/graders.ts";
 import { itemValues } from "../../src/evaluation/items.ts";
 import { below, randomWords } from "../../src/evaluation/random.ts";
 import { summarize } from "../../src/evaluation/summary.ts";
 
 const resamples = 10_000;
-const record = (item: string, exact_match: number | null, rouge_l: number | null = exact_match) => ({
+/** Every right-or-wrong metric has the first value, every other the second. */
+const record = (item: string, judged: number | null, measured: number | null = judged) => ({
   item,
-  exact_match,
-  rouge_l,
+  metrics: ofEachMetric((metric) => (GRADERS[metric].binary ? judged : measured)),
 });
 
 describe("the generator", () => {
@@ -70,15 +71,16 @@ describe("an evaluation's figures", () => {
     expect(summarize(records, { resamples }).exact_match).toMatchObject({ mean: 75, n: 2 });
   });
 
-  it("uses Wilson for 0/1 with one seed, the bootstrap for ROUGE-L", () => {
+  it("uses Wilson for right or wrong with one seed, the bootstrap for shares", () => {
     const records = Array.from({ length: 10 }, (_, i) => record(`r${i}`, i < 5 ? 100 : 0, 50));
     const metrics = summarize(records, { resamples });
     expect(metrics.exact_match?.low).toBeCloseTo(23.66, 2);
+    expect(metrics.numeric_match).toEqual(metrics.exact_match);
     expect(metrics.rouge_l).toEqual({ mean: 50, low: 50, high: 50, n: 10 });
   });
 
   it("leaves out what has no grade, and says null of nothing", () => {
     expect(summarize([record("a", null), record("b", 100)], { resamples }).exact_match?.n).toBe(1);
-    expect(summarize([record("a", null)], { resamples })).toEqual({ exact_match: null, rouge_l: null });
+    expect(summarize([record("a", null)], { resamples })).toEqual(ofEachMetric(() => null));
   });
 });

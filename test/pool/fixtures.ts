@@ -1,6 +1,7 @@
 // What is asked of the pool, and what workers answer, in its smallest form.
 import { env } from "cloudflare:workers";
 import type { SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "../../src/pool/api.ts";
+import type { Provenance } from "../../src/wire/evaluations.ts";
 import type { ModelRef } from "../../src/wire/models.ts";
 import type { ScorePayload } from "../../src/wire/payloads.ts";
 import type { Fingerprint, Lease } from "../../src/wire/pool.ts";
@@ -84,6 +85,16 @@ export function steps(
   return { job, project: PROJECT, run, digest: sha(job), ask, ...changes };
 }
 
+/** Of an evaluation whose model and data do not matter. */
+export const provenance = (): Provenance => ({
+  weights_digest: sha("weights"),
+  tokenizer_digest: sha("tokenizer"),
+  template_digest: sha("template"),
+  dataset_sha256: sha("data set"),
+  split_sha256: sha("split"),
+  graders: "none/0",
+});
+
 export function evaluationSubmit(sizes: number[], changes: Partial<SubmitEvaluation> = {}): SubmitEvaluation {
   const id = unique("ev");
   const generation = { max_new_tokens: 8, temperature: 0, top_p: 1, top_k: 0, stop: [], seeds: [10] };
@@ -111,9 +122,11 @@ export function evaluationSubmit(sizes: number[], changes: Partial<SubmitEvaluat
       template: "chat",
       generation,
       limit: null,
+      pattern: null,
       n,
       done: 0,
       metrics: null,
+      provenance: provenance(),
       job,
       error: null,
     },

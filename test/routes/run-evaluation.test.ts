@@ -10,7 +10,7 @@ import { Checkpoint, Run, StepList } from "../../src/wire/runs.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import { scoreJob } from "../pool/fixtures.ts";
 import { sql } from "../pool/harness.ts";
-import { TestProject, rows } from "../services/project.ts";
+import { TestProject, hash, rows } from "../services/project.ts";
 import { call } from "./harness.ts";
 import { ask } from "./method.ts";
 import { generate, takeStep, train } from "./training.ts";
@@ -78,6 +78,8 @@ describe("a run with an evaluation", () => {
       .toBe(3);
     const found = await evaluationsOf(project);
     expect(found.map((one) => one.model).sort()).toEqual([`${id}@2`, `${id}@4`, `${id}@5`]);
+    const weights = found.map(({ model, provenance }) => [model.split("@")[1], provenance.weights_digest]);
+    expect(weights).toEqual(weights.map(([step]) => [step, hash(`weights at ${step}`)]));
     expect(found[0]).toMatchObject({ split: "validation", limit: 8, n: 8, template: "chat" });
     expect(found[0]!.generation).toMatchObject({ max_new_tokens: 16 });
   });

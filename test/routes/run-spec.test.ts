@@ -107,6 +107,13 @@ describe("refuses, naming the field and saying what to do:", () => {
     ["a reward of another tokenizer", reward("stranger"), "objective.reward.implicit", /different tokenizers/],
     ["evaluations after the end", evaluation({ every: 5 }), "evaluation.every", /total_steps \(4\)/],
     [
+      "regex_match without a pattern",
+      evaluation({ metric: "regex_match" }),
+      "evaluation.pattern",
+      /regex_match needs one/,
+    ],
+    ["a pattern that does not parse", evaluation({ pattern: "(" }), "evaluation.pattern", /RE2's syntax/],
+    [
       "a seed twice in its evaluations",
       evaluation({ generation: { seeds: [1, 1] } }),
       "evaluation.generation.seeds",

@@ -129,3 +129,18 @@ test("a failed job is an ApiError with its reason", async () => {
   const answer = client.scores({ teacher: "t", student: "s", prompt: "p", responses: ["a"] });
   await expect(answer).rejects.toMatchObject({ code: "prompt_too_long", message: "8193 tokens" });
 });
+
+test("records are asked for page by page with the same filter, and exported with it", async () => {
+  const page = (has_more: boolean, last_id: string) => () =>
+    Response.json({ object: "list", data: [], has_more, first_id: null, last_id });
+  const { client, asked } = against(page(true, "test-7:0"), page(false, "test-9:0"), () => new Response("id\r\n"));
+  const filter = { outcome: "wrong", metric: "contains", q: "100 %" } as const;
+  for await (const record of client.evaluations.records("ev_1", { ...filter, limit: 7 })) expect(record).toBe(null);
+  expect(await (await client.evaluations.exportRecords("ev_1", "csv", filter)).text()).toBe("id\r\n");
+  const wanted = "outcome=wrong&metric=contains&q=100+%25";
+  expect(asked.map(({ url }) => url.replace("http://service.test", ""))).toEqual([
+    `/v1/evaluations/ev_1/records?${wanted}&limit=7`,
+    `/v1/evaluations/ev_1/records?${wanted}&limit=7&after=test-7%3A0`,
+    `/v1/evaluations/ev_1/records.csv?${wanted}`,
+  ]);
+});

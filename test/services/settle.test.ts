@@ -2,18 +2,18 @@ import { env } from "cloudflare:workers";
 import { eq } from "drizzle-orm";
 import { beforeAll, describe, expect, it } from "vitest";
 import { getEvaluation } from "../../src/services/evaluations.ts";
-import { newId } from "../../src/services/identity.ts";
 import { leaderboard } from "../../src/services/rank.ts";
 import { recordPage } from "../../src/services/records.ts";
 import { settle } from "../../src/services/settle.ts";
 import type { OutboxEntry } from "../../src/store/outbox.ts";
 import { comparisons, models, records, runs, steps, usage } from "../../src/store/schema.ts";
-import type { Evaluation } from "../../src/wire/evaluations.ts";
+import type { Evaluation, MetricName } from "../../src/wire/evaluations.ts";
 import { Generation } from "../../src/wire/generation.ts";
 import { CreateRun } from "../../src/wire/runs.ts";
 import type { Run } from "../../src/wire/runs.ts";
 import { metrics } from "../pool/fixtures.ts";
 import { TestProject, facts, hash, rows } from "./project.ts";
+import { completed, entriesOf, settleAll } from "./settled.ts";
 
 const N = 40;
 let project: TestProject;
@@ -23,53 +23,16 @@ beforeAll(async () => {
   dataset = await project.dataset("short", rows(N));
 });
 
-function evaluation(model: string, changes: Partial<Evaluation> = {}): Evaluation {
-  return {
-    id: newId("ev"),
-    object: "evaluation",
-    created_at: new Date().toISOString(),
-    status: "completed",
-    model,
-    model_name: null,
-    dataset,
-    split: "test",
-    template: "chat",
-    generation: Generation.parse({}),
-    limit: null,
-    n: N,
-    done: N,
-    metrics: null,
-    job: newId("job"),
-    error: null,
-    ...changes,
-  };
-}
+const evaluation = (model: string, changes: Partial<Evaluation> = {}) => completed(dataset, N, model, changes);
+const entries = (of: Evaluation, right: number, seeds?: number[]) => entriesOf(project.id, of, right, seeds);
 
-/** Its entries: created, all items in batches, completed. The first `right` items are answered rightly. */
-function entries(of: Evaluation, right: number, seeds = [10]): OutboxEntry[] {
-  const item = (i: number, seed: number) => ({
-    item: `test-${i}`,
-    seed,
-    response: i < right ? `Answer ${i}!` : "I do not know",
-    finish_reason: "stop" as const,
-    num_tokens: 3,
-  });
-  const all = Array.from({ length: of.n }, (_, i) => seeds.map((seed) => item(i, seed))).flat();
-  const base = { project: project.id };
-  return [
-    { ...base, kind: "evaluation", rev: 1, evaluation: { ...of, status: "queued", done: 0 } },
-    { ...base, kind: "items", evaluation: of.id, batch: 0, items: all.slice(0, 32) },
-    { ...base, kind: "items", evaluation: of.id, batch: 1, items: all.slice(32) },
-    { ...base, kind: "evaluation", rev: 2, evaluation: of },
-  ];
-}
+const board = (metric: MetricName = "exact_match") => {
+  const query = { dataset: "short", split: "test", template: "chat" as const, limit: null, pattern: null, metric };
+  return leaderboard(project.context(), query);
+};
 
-async function settleAll(list: OutboxEntry[]): Promise<void> {
-  for (const entry of list) await settle(env, entry);
-}
-
-const board = (metric: "exact_match" | "rouge_l" = "exact_match") =>
-  leaderboard(project.context(), { dataset: "short", split: "test", template: "chat", limit: null, metric });
+const recordsOf = (id: string, page: { after?: string; changed_from?: string; limit: number }) =>
+  recordPage(project.context(), id, { metric: "exact_match", ...page });
 
 describe("a generated evaluation settles", () => {
   it("into graded records and figures, whatever is repeated", async () => {
@@ -79,7 +42,7 @@ describe("a generated evaluation settles", () => {
     const got = await getEvaluation(project.context(), of.id);
     expect(got.status).toBe("completed");
     expect(got.metrics?.exact_match).toMatchObject({ mean: 75, n: N });
-    const { data, has_more } = await recordPage(project.context(), of.id, { limit: 100 });
+    const { data, has_more } = await recordsOf(of.id, { limit: 100 });
     expect(has_more).toBe(false);
     expect(data.map((record) => record.item)).toEqual(rows(N).map((row) => row.id));
     expect(data[3]).toMatchObject({
@@ -88,7 +51,7 @@ describe("a generated evaluation settles", () => {
       prompt: "Question 3???",
       finish_reason: "stop",
       num_tokens: 3,
-      metrics: { exact_match: 100, rouge_l: 100 },
+      metrics: { exact_match: 100, rouge_l: 100, regex_match: null },
     });
     expect(data[35]!.metrics.exact_match).toBe(0);
   });
@@ -107,11 +70,24 @@ describe("a generated evaluation settles", () => {
     const seeds = [10, 20];
     const of = evaluation("model_seeds", { generation: Generation.parse({ seeds }) });
     await settleAll(entries(of, 20, seeds));
-    const { data } = await recordPage(project.context(), of.id, { limit: 100 });
+    const { data } = await recordsOf(of.id, { limit: 100 });
     expect(data.slice(0, 4).map((record) => record.id)).toEqual(["test-0:10", "test-0:20", "test-1:10", "test-1:20"]);
-    const page = await recordPage(project.context(), of.id, { after: "test-0:20", limit: 2 });
+    const page = await recordsOf(of.id, { after: "test-0:20", limit: 2 });
     expect(page.data.map((record) => record.id)).toEqual(["test-1:10", "test-1:20"]);
-    await expect(recordPage(project.context(), of.id, { after: "nonsense", limit: 2 })).rejects.toThrow("after");
+    await expect(recordsOf(of.id, { after: "nonsense", limit: 2 })).rejects.toThrow("after");
+  });
+
+  it("an item has changed where its mean over seeds has", async () => {
+    const seeds = [10, 20];
+    const two = evaluation("model_two_seeds", { template: "raw", generation: Generation.parse({ seeds }) });
+    const one = evaluation("model_one_seed", { template: "raw" });
+    await settleAll(entries(two, 20, seeds));
+    await settleAll(entries(one, 22));
+    const { data } = await recordsOf(two.id, { changed_from: one.id, limit: 100 });
+    expect(data.map((record) => record.id)).toEqual(["test-20:10", "test-20:20", "test-21:10", "test-21:20"]);
+    expect(data[1]!.other).toMatchObject({ response: "Answer 20!", metrics: { exact_match: 100 } });
+    const back = await recordsOf(one.id, { changed_from: two.id, limit: 100 });
+    expect(back.data.map((record) => record.id)).toEqual(["test-20:10", "test-21:10"]);
   });
 
   it("with its comparisons, each pair once, so that the board only reads", async () => {

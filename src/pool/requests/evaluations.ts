@@ -3,7 +3,7 @@ import { MAX_LEASE_BYTES } from "../../config.ts";
 import type { Evaluation } from "../../wire/evaluations.ts";
 import type { Answer, Created, SubmitEvaluation } from "../api.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
-import { recordDeleted, recordEvaluation } from "../record.ts";
+import { recordComparisons, recordDeleted, recordEvaluation } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
 import type { EvaluationRow } from "../tables/evaluations.ts";
 import type { Turn } from "../turn.ts";
@@ -42,6 +42,12 @@ function findEvaluation(turn: Turn, project: string, id: string): EvaluationRow 
 
 export function getEvaluation(turn: Turn, project: string, id: string): Evaluation | null {
   return findEvaluation(turn, project, id)?.body ?? null;
+}
+
+/** One that was graded at the edge: the pool knows no more of it than its id. */
+export function compareEvaluation(turn: Turn, project: string, id: string): null {
+  recordComparisons(turn, project, id);
+  return null;
 }
 
 /** Cancelling what has ended changes nothing. */
