@@ -13,9 +13,17 @@ const MAY_IMPORT = {
   middleware: ["services", "store", "wire"],
   routes: ["services", "middleware", "wire"],
   sdk: ["wire"],
+  // Types alone: see `dashboardImports`.
+  dashboard: ["wire"],
 };
 /** Folders that know nothing of this program but the wire: neither its root files nor any package but zod. */
 const PURE = new Set(["wire", "scoring", "evaluation", "sdk"]);
+
+/** The page runs in a browser: of this program it knows the wire's types, which leave nothing in its bundle. */
+const dashboardImports = [
+  { regex: "^(\\.\\./)+wire/", allowTypeImports: true, message: "src/dashboard takes types from src/wire, no values." },
+  { regex: "^(?!preact(/|$)|\\.)", message: "src/dashboard needs no package but preact." },
+];
 
 function importDirection([folder, allowed]) {
   const forbidden = Object.keys(MAY_IMPORT).filter((other) => other !== folder && !allowed.includes(other));
@@ -31,7 +39,7 @@ function importDirection([folder, allowed]) {
       { regex: "^(?!zod$|\\.)", message: `src/${folder} needs no package but zod.` },
     );
   }
-  return { files: [`src/${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
+  return { files: [`src/${folder}/**/*.{ts,tsx}`], rules: { "no-restricted-imports": ["error", { patterns }] } };
 }
 
 export default tseslint.config(
@@ -41,7 +49,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        project: ["tsconfig.json", "tsconfig.test.json", "tsconfig.node.json"],
+        project: ["tsconfig.json", "tsconfig.dashboard.json", "tsconfig.test.json", "tsconfig.node.json"],
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -58,10 +66,14 @@ export default tseslint.config(
     },
   },
   {
-    files: ["src/**/*.ts"],
+    files: ["src/**/*.{ts,tsx}"],
     rules: { "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }] },
   },
   ...Object.entries(MAY_IMPORT).map(importDirection),
+  {
+    files: ["src/dashboard/**/*.{ts,tsx}"],
+    rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns: dashboardImports }] },
+  },
   {
     files: ["test/**/*.ts"],
     rules: {

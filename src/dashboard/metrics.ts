@@ -1,0 +1,29 @@
+// What each metric is called and what it says, in a few words.
+import type { MetricName } from "../wire/evaluations.ts";
+
+interface Described {
+  label: string;
+  about: string;
+}
+
+/** Of every metric that the wire names, and of those that a newer server may. */
+const METRICS: Record<MetricName, Described> & Record<string, Described> = {
+  exact_match: { label: "Exact match", about: "share of responses that equal a reference, case and punctuation aside" },
+  rouge_l: { label: "ROUGE-L", about: "longest common sequence of words with the closest reference" },
+  rouge_1: { label: "ROUGE-1", about: "words in common with the closest reference" },
+  rouge_2: { label: "ROUGE-2", about: "pairs of neighbouring words in common with the closest reference" },
+  token_f1: { label: "Token F1", about: "balance of words found and words that belong, against the closest reference" },
+  contains: { label: "Contains", about: "share of responses in which a reference occurs" },
+  numeric_match: { label: "Numeric match", about: "share of responses whose number equals that of a reference" },
+  regex_match: { label: "Regex match", about: "share of responses that fit the board's pattern" },
+};
+
+export const DEFAULT_METRIC = "exact_match";
+
+export const metricLabel = (metric: string): string => METRICS[metric]?.label ?? metric;
+
+export const metricAbout = (metric: string): string => METRICS[metric]?.about ?? "";
+
+/** The metrics that a board may be ranked by: a pattern is needed for one of them. */
+export const metricsOf = (board: { pattern: string | null }): string[] =>
+  Object.keys(METRICS).filter((metric) => metric !== "regex_match" || board.pattern !== null);
