@@ -1,12 +1,6 @@
-// The answers that the page reads, and the guard of each.
+// What the page reads of the answers, and the guard of each.
 import type { Failure, Message } from "../wire/common.ts";
-import type {
-  Evaluation as WireEvaluation,
-  EvaluationMetrics,
-  EvaluationRecord,
-  Leaderboard,
-  LeaderboardEntry,
-} from "../wire/evaluations.ts";
+import type * as wire from "../wire/evaluations.ts";
 import type { Generation } from "../wire/generation.ts";
 import { dictionary, either, flag, listOf, number, object, orAbsent, orNull, text } from "./guards.ts";
 import type { Is } from "./guards.ts";
@@ -33,12 +27,27 @@ export interface Board {
 
 /** By metric, since a server may know more of them than this page. */
 export type Scores = Partial<Record<string, number | null>>;
-export type Interval = NonNullable<EvaluationMetrics["exact_match"]>;
+export type Interval = NonNullable<wire.EvaluationMetrics["exact_match"]>;
 
-export type Evaluation = Omit<WireEvaluation, "metrics"> & {
+export interface Evaluation extends Pick<
+  wire.Evaluation,
+  | "id"
+  | "created_at"
+  | "status"
+  | "model"
+  | "model_name"
+  | "dataset"
+  | "split"
+  | "template"
+  | "generation"
+  | "limit"
+  | "n"
+  | "done"
+  | "error"
+> {
   metrics: Partial<Record<string, Interval | null>> | null;
   pattern?: string | null | undefined;
-};
+}
 
 /** The same item as another evaluation answered it. */
 export interface Other {
@@ -46,8 +55,17 @@ export interface Other {
   metrics: Scores;
 }
 
-/** `other` comes with the records that are asked for beside another evaluation. */
-export type Graded = Omit<EvaluationRecord, "metrics"> & { metrics: Scores; other?: Other | null | undefined };
+export interface Graded extends Pick<
+  wire.EvaluationRecord,
+  "id" | "item" | "seed" | "prompt" | "references" | "response" | "finish_reason" | "num_tokens"
+> {
+  metrics: Scores;
+  /** With the records that are asked for beside another evaluation. */
+  other?: Other | null | undefined;
+}
+
+export type Entry = wire.LeaderboardEntry;
+export type Leaderboard = Pick<wire.Leaderboard, "metric" | "data" | "detectable_difference" | "note">;
 
 const page = <T>(is: Is<T>): Is<List<T>> => object<List<T>>({ data: listOf(is), has_more: flag });
 
@@ -64,7 +82,7 @@ export const isBoards = page(
   }),
 );
 
-const isEntry = object<LeaderboardEntry>({
+const isEntry = object<Entry>({
   rank: number,
   group: number,
   model: text,
@@ -80,11 +98,6 @@ const isEntry = object<LeaderboardEntry>({
 });
 
 export const isLeaderboard = object<Leaderboard>({
-  object: text,
-  dataset: text,
-  split: text,
-  template: orNull(text),
-  limit: orNull(number),
   metric: text,
   data: listOf(isEntry),
   detectable_difference: orNull(number),
@@ -104,7 +117,6 @@ const isInterval = object<Interval>({ mean: number, low: number, high: number, n
 
 export const isEvaluation = object<Evaluation>({
   id: text,
-  object: text,
   created_at: text,
   status: text,
   model: text,
@@ -118,7 +130,6 @@ export const isEvaluation = object<Evaluation>({
   n: number,
   done: number,
   metrics: orNull(dictionary(orNull(isInterval))),
-  job: orNull(text),
   error: orNull(object<Failure>({ code: text, message: text, retryable: flag })),
 });
 
@@ -127,7 +138,6 @@ const isScores = dictionary(orNull(number));
 export const isRecords = page(
   object<Graded>({
     id: text,
-    object: text,
     item: text,
     seed: number,
     prompt: either(text, listOf(object<Message>({ role: text, content: text }))),

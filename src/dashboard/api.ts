@@ -18,6 +18,12 @@ export class Failure extends Error {
   }
 }
 
+/** For a rejection of `read` or `save`; anything else is a fault of the page. */
+export function failureOf(error: unknown): Failure {
+  if (error instanceof Failure) return error;
+  throw error;
+}
+
 /** Fields that are null or empty are left out. */
 export function address(path: string, query: Query): string {
   const given = Object.entries(query).filter(([, value]) => value !== null && value !== "");

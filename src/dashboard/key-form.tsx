@@ -8,7 +8,8 @@ const KEY = /^us_[\x21-\x7e]{1,200}$/;
 const Where = () => (
   <ul>
     <li>
-      <code>npm start</code> on your own machine writes one to <code>.understudy/dev.env</code>
+      On your own machine <code>npm start</code> writes one to <code>.understudy/dev.env</code>, and the demo to{" "}
+      <code>.understudy/demo.env</code>
     </li>
     <li>
       <code>POST /v1/keys</code> with <code>{'{"name": "dashboard", "role": "read"}'}</code> makes one that can only read

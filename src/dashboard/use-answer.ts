@@ -1,6 +1,6 @@
 // One answer of the API inside a component: asked for when its address changes, and again on demand.
 import { useCallback, useEffect, useState } from "preact/hooks";
-import { read } from "./api.ts";
+import { failureOf, read } from "./api.ts";
 import type { Failure } from "./api.ts";
 import type { Is } from "./guards.ts";
 
@@ -28,8 +28,9 @@ export function useAnswer<T>(url: string, is: Is<T>): Answer<T> {
     setState((before) => ({ ...before, failure: null, loading: true }));
     read(url, is, stop.signal).then(
       (value) => setState({ url, value, failure: null, loading: false }),
-      (failure: Failure) => {
+      (error: unknown) => {
         if (stop.signal.aborted) return;
+        const failure = failureOf(error);
         // What is shown beside a failure must be of the same address.
         setState((before) => ({ url, value: before.url === url ? before.value : null, failure, loading: false }));
       },

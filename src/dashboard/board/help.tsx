@@ -1,5 +1,5 @@
 // How to read a board, for somebody who is no statistician.
-import type { Leaderboard } from "../../wire/evaluations.ts";
+import type { Leaderboard } from "../answers.ts";
 import { points } from "../format.ts";
 
 const detectable = (difference: number | null): string =>

@@ -1,7 +1,6 @@
 // The table of a board: one band a group, one row a model.
 import { useState } from "preact/hooks";
-import type { LeaderboardEntry, Leaderboard } from "../../wire/evaluations.ts";
-import type { Board } from "../answers.ts";
+import type { Board, Entry, Leaderboard } from "../answers.ts";
 import { count, modelName, pValue, points, range } from "../format.ts";
 import { Axis, IntervalPlot } from "../interval.tsx";
 import { metricLabel } from "../metrics.ts";
@@ -16,7 +15,7 @@ const SEARCH_FROM = 6;
 const COLUMNS = 7;
 
 interface Shown {
-  entry: LeaderboardEntry;
+  entry: Entry;
   place: string;
   first: boolean;
 }
@@ -83,7 +82,7 @@ const groupsOf = (leaderboard: Leaderboard): number[] => [...new Set(leaderboard
 
 function Bands({ leaderboard, search }: { leaderboard: Leaderboard; search: string }) {
   const wanted = search.toLowerCase();
-  const matches = (entry: LeaderboardEntry) =>
+  const matches = (entry: Entry) =>
     modelName(entry).toLowerCase().includes(wanted) || entry.model.toLowerCase().includes(wanted);
   return groupsOf(leaderboard).map((group) => {
     const members = leaderboard.data.filter((entry) => entry.group === group);

@@ -1,6 +1,6 @@
 // All records of an evaluation as a file.
 import { useState } from "preact/hooks";
-import { save } from "../api.ts";
+import { failureOf, save } from "../api.ts";
 import type { Failure } from "../api.ts";
 
 const KINDS = ["csv", "jsonl"];
@@ -12,7 +12,7 @@ export function Export({ evaluation }: { evaluation: string }) {
     setBusy(true);
     setFailure(null);
     save(`/v1/evaluations/${encodeURIComponent(evaluation)}/records.${kind}`, `${evaluation}.${kind}`)
-      .catch((problem: Failure) => setFailure(problem))
+      .catch((error: unknown) => setFailure(failureOf(error)))
       .finally(() => setBusy(false));
   };
   return (

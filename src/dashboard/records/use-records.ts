@@ -2,7 +2,7 @@
 import { useEffect, useRef, useState } from "preact/hooks";
 import { isRecords } from "../answers.ts";
 import type { Graded } from "../answers.ts";
-import { address, read } from "../api.ts";
+import { address, failureOf, read } from "../api.ts";
 import type { Failure, Query } from "../api.ts";
 
 const PAGE = 20;
@@ -38,8 +38,10 @@ export function useRecords(path: string, filter: Query, version: number): Record
         shown.current.records = records.length;
         setState({ records, hasMore: has_more, loading: false, failure: null });
       },
-      (failure: Failure) => {
-        if (!own.signal.aborted) setState((last) => ({ ...last, loading: false, failure }));
+      (error: unknown) => {
+        if (own.signal.aborted) return;
+        const failure = failureOf(error);
+        setState((last) => ({ ...last, loading: false, failure }));
       },
     );
   };

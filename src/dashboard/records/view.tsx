@@ -46,7 +46,7 @@ function Lists({ evaluation, filter, rivals }: { evaluation: Evaluation; filter:
       <div class={outcomes.length > 1 ? "columns" : ""}>
         {outcomes.map((outcome) => (
           <RecordList
-            key={outcome}
+            key={titleOf(outcome)}
             title={titleOf(outcome)}
             evaluation={evaluation.id}
             query={queryOf(filter, outcome)}
