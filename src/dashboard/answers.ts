@@ -3,7 +3,7 @@ import type { Failure, Message } from "../wire/common.ts";
 import type * as wire from "../wire/evaluations.ts";
 import type { Generation } from "../wire/generation.ts";
 import { dictionary, either, flag, listOf, number, object, orAbsent, orNull, text } from "./guards.ts";
-import type { Is } from "./guards.ts";
+import type { Is, Read } from "./guards.ts";
 
 export interface List<T> {
   data: T[];
@@ -29,8 +29,7 @@ export interface Board {
 export type Scores = Partial<Record<string, number | null>>;
 export type Interval = NonNullable<wire.EvaluationMetrics["exact_match"]>;
 
-export interface Evaluation extends Pick<
-  wire.Evaluation,
+type EvaluationFields =
   | "id"
   | "created_at"
   | "status"
@@ -43,8 +42,9 @@ export interface Evaluation extends Pick<
   | "limit"
   | "n"
   | "done"
-  | "error"
-> {
+  | "error";
+
+export interface Evaluation extends Read<Pick<wire.Evaluation, EvaluationFields>> {
   metrics: Partial<Record<string, Interval | null>> | null;
   pattern?: string | null | undefined;
 }
@@ -55,17 +55,16 @@ export interface Other {
   metrics: Scores;
 }
 
-export interface Graded extends Pick<
-  wire.EvaluationRecord,
-  "id" | "item" | "seed" | "prompt" | "references" | "response" | "finish_reason" | "num_tokens"
-> {
+type RecordFields = "id" | "item" | "seed" | "prompt" | "references" | "response" | "finish_reason" | "num_tokens";
+
+export interface Graded extends Read<Pick<wire.EvaluationRecord, RecordFields>> {
   metrics: Scores;
   /** With the records that are asked for beside another evaluation. */
   other?: Other | null | undefined;
 }
 
-export type Entry = wire.LeaderboardEntry;
-export type Leaderboard = Pick<wire.Leaderboard, "metric" | "data" | "detectable_difference" | "note">;
+export type Entry = Read<wire.LeaderboardEntry>;
+export type Leaderboard = Read<Pick<wire.Leaderboard, "metric" | "data" | "detectable_difference" | "note">>;
 
 const page = <T>(is: Is<T>): Is<List<T>> => object<List<T>>({ data: listOf(is), has_more: flag });
 
@@ -104,7 +103,7 @@ export const isLeaderboard = object<Leaderboard>({
   note: text,
 });
 
-const isGeneration = object<Generation>({
+const isGeneration = object<Read<Generation>>({
   max_new_tokens: number,
   temperature: number,
   top_p: number,
@@ -140,7 +139,7 @@ export const isRecords = page(
     id: text,
     item: text,
     seed: number,
-    prompt: either(text, listOf(object<Message>({ role: text, content: text }))),
+    prompt: either(text, listOf(object<Read<Message>>({ role: text, content: text }))),
     references: listOf(text),
     response: text,
     finish_reason: orNull(text),

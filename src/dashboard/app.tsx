@@ -13,8 +13,10 @@ function useFocusOnStep(view: string): void {
   useEffect(() => {
     if (last.current === view) return;
     last.current = view;
-    document.getElementById("main")?.focus({ preventScroll: true });
     scrollTo(0, 0);
+    const main = document.getElementById("main");
+    // Unless the new view has put it somewhere better.
+    if (main?.contains(document.activeElement) === false) main.focus({ preventScroll: true });
   }, [view]);
 }
 

@@ -6,8 +6,16 @@ export type Is<T> = (value: unknown) => value is T;
 
 const isObject = (value: unknown): value is Record<string, unknown> => typeof value === "object" && value !== null;
 
-/** Any text, also where the wire names the few that there are: the page shows statuses and templates as they come. */
-export const text = <T extends string>(value: unknown): value is T => typeof value === "string";
+/** A type of the wire as the page takes it: where it lists names (statuses, templates, metrics), any text will do. */
+export type Read<T> = T extends string
+  ? string
+  : T extends readonly (infer Item)[]
+    ? Read<Item>[]
+    : T extends object
+      ? { [K in keyof T]: Read<T[K]> }
+      : T;
+
+export const text: Is<string> = (value) => typeof value === "string";
 
 export const number: Is<number> = (value) => typeof value === "number";
 

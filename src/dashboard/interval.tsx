@@ -21,7 +21,7 @@ export const IntervalPlot = ({ figures }: { figures: Figures }) => (
     ))}
     <line class="whisker" x1={at(figures.low)} x2={at(figures.high)} y1="50%" y2="50%" />
     {[figures.low, figures.high].map((end, i) => (
-      <svg key={i} class="cap" x={at(end)} y="50%">
+      <svg key={i} class="cap" aria-hidden="true" x={at(end)} y="50%">
         <line class="whisker" x1="0" x2="0" y1="-5" y2="5" />
       </svg>
     ))}

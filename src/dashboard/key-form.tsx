@@ -12,7 +12,8 @@ const Where = () => (
       <code>.understudy/demo.env</code>
     </li>
     <li>
-      <code>POST /v1/keys</code> with <code>{'{"name": "dashboard", "role": "read"}'}</code> makes one that can only read
+      <code>POST /v1/keys</code> with <code>{'{"name": "dashboard", "role": "read"}'}</code> makes one that can only
+      read
     </li>
   </ul>
 );

@@ -18,7 +18,13 @@ export function Search({ label, value, search }: { label: string; value: string;
   return (
     <label class="field">
       <span>{label}</span>
-      <input type="search" value={text} maxLength={MOST} spellcheck={false} onInput={(event) => setText(event.currentTarget.value)} />
+      <input
+        type="search"
+        value={text}
+        maxLength={MOST}
+        spellcheck={false}
+        onInput={(event) => setText(event.currentTarget.value)}
+      />
     </label>
   );
 }

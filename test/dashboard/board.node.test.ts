@@ -72,14 +72,16 @@ describe.skipIf(CHROMIUM === null)("the leaderboard", () => {
     ]);
     expect(await best.getByRole("img").getAttribute("aria-label")).toMatch(/^mean 95\.0, 95% interval 8/);
     expect(await rows().nth(3).locator("[data-label='p vs best']").textContent()).toBe("< 0.001");
-    expect(await page.locator(".help").textContent()).toMatch(/smaller than about \d+\.\d points would often go unseen/);
+    expect(await page.locator(".help").textContent()).toMatch(
+      /smaller than about \d+\.\d points would often go unseen/,
+    );
   });
 
   test("a model is found by its name, and a click anywhere in its row leads to its records", async () => {
     page = await site.visit("");
     await page.getByLabel("Find a model").fill("reverse");
     await expect.poll(() => rows().count()).toBe(1);
-    await rows().first().locator(".plot").click();
+    await rows().first().locator(".plot").click({ force: true });
     await page.getByRole("heading", { level: 1, name: "student-reverse-kl" }).waitFor();
     expect(page.url()).toContain(`#/evaluations/${site.evaluations.get("student-reverse-kl")}`);
     expect(await page.evaluate("document.activeElement.id")).toBe("main");
@@ -89,7 +91,10 @@ describe.skipIf(CHROMIUM === null)("the leaderboard", () => {
 
   test("another metric and another board are places of their own", async () => {
     page = await site.open();
-    const others = [boardOf(site.dataset), boardOf("ds_other", { dataset_name: "other", limit: 100, template: "chat" })];
+    const others = [
+      boardOf(site.dataset),
+      boardOf("ds_other", { dataset_name: "other", limit: 100, template: "chat" }),
+    ];
     await fulfil(page, /\/v1\/boards\?/, listOf(others));
     await page.goto("/");
     await enterKey(page, site.key);

@@ -27,7 +27,7 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     page = await site.visit(place(), options);
     await page.locator(sign).first().waitFor();
   };
-  const entered = async (options: BrowserContextOptions, key: string, prepare: (page: Page) => Promise<void>) => {
+  const entered = async (options: BrowserContextOptions, key: string, prepare: (page: Page) => Promise<unknown>) => {
     page = await site.open(options);
     await prepare(page);
     await page.goto("/");
@@ -84,7 +84,8 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     expect(await page.locator(".scroll").evaluate("(box) => box.scrollWidth - box.clientWidth")).toBe(0);
   });
 
-  const focused = () => page.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).innerText.trim()");
+  const focused = () =>
+    page.evaluate("(document.activeElement.labels?.[0] ?? document.activeElement).innerText.trim()");
 
   test("the keyboard reaches everything in the order of the page, and focus is seen", async () => {
     await VIEWS["a board"]!({});
@@ -146,7 +147,9 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     const paint = await page.evaluate<number>("performance.getEntriesByName('first-contentful-paint')[0].startTime");
     console.log(`/ loads ${total} bytes gzip (${loaded.map((one) => one.join(" ")).join(", ")})`);
     console.log(`first contentful paint after ${Math.round(paint)} ms`);
-    expect(loaded.map(([path]) => path)).toEqual(expect.arrayContaining(["/assets/dashboard.js", "/assets/dashboard.css"]));
+    expect(loaded.map(([path]) => path)).toEqual(
+      expect.arrayContaining(["/assets/dashboard.js", "/assets/dashboard.css"]),
+    );
     expect(total).toBeLessThanOrEqual(BUDGET);
   });
 });

@@ -78,9 +78,12 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await page.getByLabel("Changed against").selectOption("teacher-tuned");
     await expect.poll(() => counted("Wrong")).toBe("5 records");
     const record = list("Wrong").locator("article").first();
-    expect(await record.getByRole("heading", { level: 4 }).allTextContents()).toEqual(
-      ["Prompt", "Reference", "Response", "teacher-tuned"],
-    );
+    expect(await record.getByRole("heading", { level: 4 }).allTextContents()).toEqual([
+      "Prompt",
+      "Reference",
+      "Response",
+      "teacher-tuned",
+    ]);
     expect(await record.locator("mark").allTextContents()).toEqual(["I think that it is 68, more or less.", "67"]);
     expect(page.url()).toContain(`changed_from=${site.evaluations.get("teacher-tuned")}`);
     expect(await counted("Right")).toBe("None");
@@ -99,7 +102,8 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
 
   const readEvaluation = async (model: string): Promise<Evaluation> => {
     const headers = { authorization: `Bearer ${site.key}` };
-    return (await fetch(`${site.url}/v1/evaluations/${site.evaluations.get(model)}`, { headers })).json();
+    const answer = await fetch(`${site.url}/v1/evaluations/${site.evaluations.get(model)}`, { headers });
+    return (await answer.json()) as Evaluation;
   };
 
   test("one under way is followed while the tab is seen, until it ends", async () => {
@@ -140,7 +144,12 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     page = await site.open();
     const ended = await readEvaluation("student-sft");
     const error = { code: "poisoned", message: "two workers died of it", retryable: true };
-    await fulfil(page, new RegExp(`/v1/evaluations/${ended.id}$`), { ...ended, status: "failed", metrics: null, error });
+    await fulfil(page, new RegExp(`/v1/evaluations/${ended.id}$`), {
+      ...ended,
+      status: "failed",
+      metrics: null,
+      error,
+    });
     await page.goto(`/${place("student-sft")}`);
     await enterKey(page, site.key);
     await page.getByText("This evaluation failed. two workers died of it (poisoned)").waitFor();

@@ -21,7 +21,9 @@ const turns = (i: number) => [
 
 /** Every fourth prompt is a conversation. */
 const prompt = (i: number) =>
-  i % 4 === 3 ? turns(i) : `What is ${i} plus ${i + 1}? Answer with the number alone, in digits, and with nothing else.`;
+  i % 4 === 3
+    ? turns(i)
+    : `What is ${i} plus ${i + 1}? Answer with the number alone, in digits, and with nothing else.`;
 
 export const questions = (): string =>
   Array.from({ length: N }, (_, i) =>

@@ -12,15 +12,17 @@ import { MODELS, givenResponses, questions } from "./seed.ts";
 
 /** A browser of this machine: $CHROMIUM, or `chromium` on PATH; null where there is none. */
 function findChromium(): string | null {
-  const named = process.env["CHROMIUM"];
-  const folders = ["/usr/bin", ...(process.env["PATH"] ?? "").split(delimiter)];
+  const named = process.env.CHROMIUM;
+  const folders = ["/usr/bin", ...(process.env.PATH ?? "").split(delimiter)];
   const candidates = named === undefined ? folders.map((folder) => join(folder, "chromium")) : [named];
   return candidates.find((path) => existsSync(path)) ?? null;
 }
 
 export const CHROMIUM = findChromium();
 if (CHROMIUM === null) {
-  console.warn("skipped: the dashboard's tests need Chromium (Debian: apt install chromium; or set CHROMIUM to its path)");
+  console.warn(
+    "skipped: the dashboard's tests need Chromium (Debian: apt install chromium; or set CHROMIUM to its path)",
+  );
 }
 
 export interface Site {
@@ -84,7 +86,11 @@ export async function startSite(): Promise<Site> {
     key: key.secret!,
     workerKey: stack.keys.worker,
     async open(options) {
-      const context = await browser.newContext({ baseURL: stack.url, viewport: { width: 1280, height: 900 }, ...options });
+      const context = await browser.newContext({
+        baseURL: stack.url,
+        viewport: { width: 1280, height: 900 },
+        ...options,
+      });
       const page = await context.newPage();
       await watch(page);
       await serveBoards(page, dataset, MODELS.length);

@@ -15,10 +15,17 @@ export const boardOf = (dataset: string, changes: Partial<Board> = {}): Board =>
   ...changes,
 });
 
-export const listOf = <T>(data: T[], has_more = false) => ({ object: "list", data, has_more, first_id: null, last_id: null });
+export const listOf = <T>(data: T[], has_more = false) => ({
+  object: "list",
+  data,
+  has_more,
+  first_id: null,
+  last_id: null,
+});
 
-export const fulfil = (page: Page, url: string | RegExp, json: unknown, status = 200): Promise<void> =>
-  page.route(url, (route) => route.fulfill({ json, status }));
+export async function fulfil(page: Page, url: RegExp, json: unknown): Promise<void> {
+  await page.route(url, (route) => route.fulfill({ json }));
+}
 
 export async function serveBoards(page: Page, dataset: string, models: number): Promise<void> {
   await fulfil(page, /\/v1\/boards\?/, listOf([boardOf(dataset, { models })]));
@@ -64,7 +71,7 @@ async function answerRecords(route: Route): Promise<void> {
 export async function serveRecords(page: Page): Promise<void> {
   await page.route(/\/v1\/evaluations\/ev_\w+\/records\?/, answerRecords);
   await page.route(/\/v1\/evaluations\/ev_\w+\/records\.(csv|jsonl)$/, (route) =>
-    route.request().headers()["authorization"]?.startsWith("Bearer us_") === true
+    route.request().headers().authorization?.startsWith("Bearer us_") === true
       ? route.fulfill({ body: "a file" })
       : route.fulfill({ status: 401 }),
   );

@@ -18,8 +18,8 @@ export const Empty = () => (
     <p class="notice">No evaluation of this project has completed yet.</p>
     <h2>Make the first one</h2>
     <p>
-      In a clone of the project <code>npm run demo</code> does it all with a real model. With a model of your own, upload
-      the questions, one JSON object with <code>prompt</code> and <code>completion</code> a line:
+      In a clone of the project <code>npm run demo</code> does it all with a real model. With a model of your own,
+      upload the questions, one JSON object with <code>prompt</code> and <code>completion</code> a line:
     </p>
     <Command text={upload()} />
     <p>and have a registered model answer them:</p>

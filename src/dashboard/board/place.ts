@@ -26,9 +26,13 @@ export const placeOf = (board: Terms & { dataset: string }, metric: string): str
   boardPlace(board.dataset, { ...termsOf(board), metric });
 
 export const boardName = ({ dataset_name, split, template, limit, pattern }: Board): string =>
-  [dataset_name, split, templateName(template), rowsName(limit), ...(pattern === null ? [] : [`pattern ${pattern}`])].join(
-    ", ",
-  );
+  [
+    dataset_name,
+    split,
+    templateName(template),
+    rowsName(limit),
+    ...(pattern === null ? [] : [`pattern ${pattern}`]),
+  ].join(", ");
 
 const DEFAULTS: Query = { split: "test", template: "chat", limit: null, pattern: null };
 

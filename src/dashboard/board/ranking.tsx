@@ -26,7 +26,9 @@ const P = ({ p, none }: { p: number | null; none: string }) => (p === null ? <Un
 
 const Row = ({ entry, place, first }: Shown) => (
   <tr role="row" class="entry">
-    <td role="cell" class="rank">{entry.rank}</td>
+    <td role="cell" class="rank">
+      {entry.rank}
+    </td>
     <th role="rowheader" scope="row" class="model">
       <a href={place}>{modelName(entry)}</a>
       {entry.model_name !== null && entry.model_name !== entry.model && <span class="id">{entry.model}</span>}
@@ -53,9 +55,15 @@ const Row = ({ entry, place, first }: Shown) => (
 const Head = () => (
   <thead role="rowgroup">
     <tr role="row">
-      <th role="columnheader" scope="col">Rank</th>
-      <th role="columnheader" scope="col">Model</th>
-      <th role="columnheader" scope="col">Mean</th>
+      <th role="columnheader" scope="col">
+        Rank
+      </th>
+      <th role="columnheader" scope="col">
+        Model
+      </th>
+      <th role="columnheader" scope="col">
+        Mean
+      </th>
       <th role="columnheader" scope="col" class="plot">
         95% interval
         <Axis />

@@ -25,7 +25,9 @@ function Ranked({ board, metric }: Shown) {
   if (failure !== null) return <Failed failure={failure} again={again} />;
   if (value === null) return <Loading what="the leaderboard" />;
   if (value.data.length === 0) {
-    return <p class="notice">No evaluation on this board has a figure for {metricLabel(metric)}: choose another metric.</p>;
+    return (
+      <p class="notice">No evaluation on this board has a figure for {metricLabel(metric)}: choose another metric.</p>
+    );
   }
   return (
     <div aria-busy={loading}>
@@ -35,7 +37,7 @@ function Ranked({ board, metric }: Shown) {
   );
 }
 
-/** The place of a board as the choice's value: a string, and what to go to. */
+/** Of an option, the value is the place to go to. */
 function Boards({ boards, board, metric }: { boards: readonly Board[]; board: Board | null; metric: string }) {
   const options = boards.map((one) => ({
     value: placeOf(one, metric),
@@ -77,7 +79,7 @@ function Chosen({ route, boards }: { route: Route; boards: readonly Board[] }) {
           <p class="quiet">
             {metricLabel(metric)}: {metricAbout(metric)}.
           </p>
-          <Ranked board={board} metric={metric} />
+          <Ranked key={placeOf(board, "")} board={board} metric={metric} />
         </>
       )}
     </>

@@ -42,13 +42,16 @@ export function RecordList({ title, evaluation, query, version, otherName }: Lis
   return (
     <section class="records" aria-label={title}>
       <h2>
-        {title} <span class="quiet" role="status">{records !== null && said(records.length, hasMore)}</span>
+        {title}{" "}
+        <span class="quiet" role="status">
+          {records !== null && said(records.length, hasMore)}
+        </span>
       </h2>
       {failure !== null && <Failed failure={failure} again={again} />}
       {records === null && loading && <Loading what="records" />}
       <div ref={list} aria-busy={loading}>
         {records?.map((record) => (
-          <Record key={record.id} record={record} metric={String(query["metric"])} otherName={otherName} />
+          <Record key={record.id} record={record} metric={String(query.metric)} otherName={otherName} />
         ))}
       </div>
       {hasMore && (

@@ -15,10 +15,7 @@ export interface Rival {
 /** None while they load, and none where they cannot be read: the records are readable without them. */
 export function useRivals(evaluation: Evaluation, { metric }: Filter): Rival[] {
   const { dataset } = evaluation;
-  const board = useAnswer(
-    address("/v1/leaderboard", { dataset, ...termsOf(evaluation), metric }),
-    isLeaderboard,
-  );
+  const board = useAnswer(address("/v1/leaderboard", { dataset, ...termsOf(evaluation), metric }), isLeaderboard);
   return (board.value?.data ?? [])
     .filter((entry) => entry.evaluation !== evaluation.id)
     .map((entry) => ({ evaluation: entry.evaluation, name: modelName(entry) }));

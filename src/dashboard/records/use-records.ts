@@ -41,7 +41,13 @@ export function useRecords(path: string, filter: Query, version: number): Record
       (error: unknown) => {
         if (own.signal.aborted) return;
         const failure = failureOf(error);
-        setState((last) => ({ ...last, loading: false, failure }));
+        // What stays beside a failure must be of the same filter.
+        setState(({ hasMore }) => ({
+          records: before.length > 0 ? [...before] : null,
+          hasMore,
+          loading: false,
+          failure,
+        }));
       },
     );
   };

@@ -24,7 +24,8 @@ const OUTCOMES: Readonly<Record<string, readonly (string | null)[]>> = {
   wrong: ["wrong"],
 };
 
-const titleOf = (outcome: string | null): string => (outcome === null ? "All" : outcome === "right" ? "Right" : "Wrong");
+const titleOf = (outcome: string | null): string =>
+  outcome === null ? "All" : outcome === "right" ? "Right" : "Wrong";
 
 const queryOf = ({ metric, search, changedFrom }: Filter, outcome: string | null): Query => ({
   metric,
