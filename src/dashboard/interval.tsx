@@ -22,10 +22,10 @@ export const IntervalPlot = ({ figures }: { figures: Figures }) => (
     <line class="whisker" x1={at(figures.low)} x2={at(figures.high)} y1="50%" y2="50%" />
     {[figures.low, figures.high].map((end, i) => (
       <svg key={i} class="cap" aria-hidden="true" x={at(end)} y="50%">
-        <line class="whisker" x1="0" x2="0" y1="-5" y2="5" />
+        <line class="whisker" x1="0" x2="0" y1="-0.35em" y2="0.35em" />
       </svg>
     ))}
-    <circle class="mean" cx={at(figures.mean)} cy="50%" r="4.5" />
+    <circle class="mean" cx={at(figures.mean)} cy="50%" r="0.3em" />
   </svg>
 );
 

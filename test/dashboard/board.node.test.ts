@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Leaderboard } from "../../src/wire/evaluations.ts";
-import { CHROMIUM, enterKey, faultsOf, startSite } from "./site.ts";
+import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { boardOf, fulfil, listOf } from "./stand-in.ts";
 
@@ -13,10 +13,7 @@ describe.skipIf(CHROMIUM === null)("the leaderboard", () => {
     site = await startSite();
   });
   afterAll(() => site.close());
-  afterEach(async () => {
-    expect(faultsOf(page)).toEqual([]);
-    await page.context().close();
-  });
+  afterEach(() => leave(page));
 
   const rows = () => page.locator("tr.entry");
 

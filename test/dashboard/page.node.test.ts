@@ -2,7 +2,7 @@
 import { gzipSync } from "node:zlib";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { CHROMIUM, enterKey, faultsOf, startSite, violations } from "./site.ts";
+import { CHROMIUM, enterKey, leave, startSite, violations } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil, listOf } from "./stand-in.ts";
 
@@ -16,10 +16,7 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     site = await startSite();
   });
   afterAll(() => site.close());
-  afterEach(async () => {
-    expect(faultsOf(page)).toEqual([]);
-    await page.context().close();
-  });
+  afterEach(() => leave(page));
 
   const evaluation = (query = "") => `#/evaluations/${site.evaluations.get("student-dpkd")}${query}`;
   const changed = () => evaluation(`?changed_from=${site.evaluations.get("teacher-tuned")}`);
@@ -81,7 +78,7 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     await VIEWS["a board"]!({ viewport: { width: 375, height: 700 } });
     expect(await page.getByRole("table").getByRole("row").count()).toBe(9);
     expect(await page.getByRole("rowheader", { name: "student-sft" }).count()).toBe(1);
-    expect(await page.locator(".scroll").evaluate("(box) => box.scrollWidth - box.clientWidth")).toBe(0);
+    expect(await page.locator(".scroll").evaluate((box) => box.scrollWidth - box.clientWidth)).toBe(0);
   });
 
   const focused = () =>

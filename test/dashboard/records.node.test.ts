@@ -3,7 +3,7 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Evaluation } from "../../src/dashboard/answers.ts";
 import { HOSTILE } from "./seed.ts";
-import { CHROMIUM, enterKey, faultsOf, startSite } from "./site.ts";
+import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil } from "./stand-in.ts";
 
@@ -14,10 +14,7 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     site = await startSite();
   });
   afterAll(() => site.close());
-  afterEach(async () => {
-    expect(faultsOf(page)).toEqual([]);
-    await page.context().close();
-  });
+  afterEach(() => leave(page));
 
   const place = (model: string, query = "") => `#/evaluations/${site.evaluations.get(model)}${query}`;
   const list = (title: string) => page.getByRole("region", { name: title, exact: true });
@@ -26,7 +23,7 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
 
   test("right and wrong stand side by side, with all that was graded", async () => {
     page = await site.visit(place("student-sft"));
-    await expect.poll(() => counted("Right")).toBe("20 records so far");
+    await expect.poll(() => counted("Right")).toBe("the first 20");
     await expect.poll(() => counted("Wrong")).toBe("8 records");
     expect(new Set(await outcomes("Right"))).toEqual(new Set(["right"]));
     expect(new Set(await outcomes("Wrong"))).toEqual(new Set(["wrong"]));
@@ -66,7 +63,7 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
 
   test("more records follow on demand, and the reader goes on at the first of them", async () => {
     page = await site.visit(place("student-dpkd", "?show=all"));
-    await expect.poll(() => counted("All")).toBe("20 records so far");
+    await expect.poll(() => counted("All")).toBe("the first 20");
     await page.getByRole("button", { name: "More of these" }).click();
     await expect.poll(() => counted("All")).toBe("40 records");
     expect(await page.evaluate("document.activeElement.querySelector('h3').textContent")).toBe("sum-20");

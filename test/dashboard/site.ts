@@ -3,6 +3,7 @@ import { existsSync, mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { delimiter, join } from "node:path";
 import axe from "axe-core";
+import { expect } from "vitest";
 import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { startStack } from "../../scripts/stack/stack.ts";
@@ -52,7 +53,14 @@ async function seed(stack: Stack): Promise<{ dataset: string; evaluations: Map<s
 
 /** Every violation of the policy and every fault of the script, as the page met them. */
 const faults = new WeakMap<Page, string[]>();
-export const faultsOf = (page: Page): readonly string[] => faults.get(page) ?? [];
+
+/** Ends a test's page, which met no fault. */
+export async function leave(page: Page): Promise<void> {
+  // Requests that nobody waits for any more may still be on their way.
+  await page.unrouteAll({ behavior: "ignoreErrors" });
+  await page.context().close();
+  expect(faults.get(page)).toEqual([]);
+}
 
 const WATCH_POLICY = `addEventListener("securitypolicyviolation", (event) =>
   console.error("policy violated: " + event.violatedDirective + " " + event.blockedURI))`;

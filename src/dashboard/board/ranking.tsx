@@ -1,16 +1,11 @@
 // The table of a board: one band a group, one row a model.
-import { useState } from "preact/hooks";
 import type { Board, Entry, Leaderboard } from "../answers.ts";
 import { count, modelName, pValue, points, range } from "../format.ts";
 import { Axis, IntervalPlot } from "../interval.tsx";
 import { metricLabel } from "../metrics.ts";
 import { evaluationPlace } from "../route.ts";
-import { Search } from "../search.tsx";
 import { Unknown } from "../states.tsx";
 import { boardName } from "./place.ts";
-
-/** Fewer are found at a glance. */
-const SEARCH_FROM = 6;
 
 const COLUMNS = 7;
 
@@ -86,52 +81,61 @@ const groupLabel = (group: number, models: number): string =>
   models === 1 ? `Group ${group}: one model on its own` : `Group ${group}: ${models} models that cannot be told apart`;
 
 /** Entries come best first, so a group is a run of them. */
-const groupsOf = (leaderboard: Leaderboard): number[] => [...new Set(leaderboard.data.map(({ group }) => group))];
+const groupsOf = (entries: readonly Entry[]): number[] => [...new Set(entries.map(({ group }) => group))];
 
-function Bands({ leaderboard, search }: { leaderboard: Leaderboard; search: string }) {
+function matching(leaderboard: Leaderboard, search: string): Entry[] {
   const wanted = search.toLowerCase();
-  const matches = (entry: Entry) =>
-    modelName(entry).toLowerCase().includes(wanted) || entry.model.toLowerCase().includes(wanted);
-  return groupsOf(leaderboard).map((group) => {
-    const members = leaderboard.data.filter((entry) => entry.group === group);
-    const shown = members.filter(matches);
-    if (shown.length === 0) return null;
-    return (
-      <tbody role="rowgroup" key={group}>
-        <tr role="row" class="band">
-          <th role="rowheader" scope="rowgroup" colSpan={COLUMNS}>
-            {groupLabel(group, members.length)}
-          </th>
-        </tr>
-        {shown.map((entry) => (
+  return leaderboard.data.filter((entry) =>
+    [modelName(entry), entry.model].some((name) => name.toLowerCase().includes(wanted)),
+  );
+}
+
+function Bands({ leaderboard, shown }: { leaderboard: Leaderboard; shown: readonly Entry[] }) {
+  const { data, metric } = leaderboard;
+  return groupsOf(shown).map((group) => (
+    <tbody role="rowgroup" key={group}>
+      <tr role="row" class="band">
+        <th role="rowheader" scope="rowgroup" colSpan={COLUMNS}>
+          {groupLabel(group, data.filter((entry) => entry.group === group).length)}
+        </th>
+      </tr>
+      {shown
+        .filter((entry) => entry.group === group)
+        .map((entry) => (
           <Row
             key={entry.evaluation}
             entry={entry}
-            place={evaluationPlace(entry.evaluation, { metric: leaderboard.metric })}
-            first={entry === leaderboard.data[0]}
+            place={evaluationPlace(entry.evaluation, { metric })}
+            first={entry === data[0]}
           />
         ))}
-      </tbody>
-    );
-  });
+    </tbody>
+  ));
 }
 
-export function Ranking({ leaderboard, board }: { leaderboard: Leaderboard; board: Board }) {
-  const [search, setSearch] = useState("");
+interface RankingProps {
+  leaderboard: Leaderboard;
+  board: Board;
+  /** A part of a model's name. */
+  search: string;
+}
+
+export function Ranking({ leaderboard, board, search }: RankingProps) {
+  const shown = matching(leaderboard, search);
+  const all = count(leaderboard.data.length, "model");
   return (
     <>
-      {leaderboard.data.length >= SEARCH_FROM && (
-        <form class="controls" onSubmit={(event) => event.preventDefault()}>
-          <Search label="Find a model" value={search} search={setSearch} />
-        </form>
-      )}
+      <p class="hidden" role="status">
+        {search === "" ? "" : `${shown.length} of ${all}`}
+      </p>
       <div class="scroll">
         <table role="table" class="ranking">
           <caption>
-            {count(leaderboard.data.length, "model")} by {metricLabel(leaderboard.metric)}: {boardName(board)}
+            {shown.length < leaderboard.data.length && `${shown.length} of `}
+            {all} by {metricLabel(leaderboard.metric)}: {boardName(board)}
           </caption>
           <Head />
-          <Bands leaderboard={leaderboard} search={search} />
+          <Bands leaderboard={leaderboard} shown={shown} />
         </table>
       </div>
     </>

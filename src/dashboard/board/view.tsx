@@ -1,12 +1,14 @@
 // The leaderboard of one board, and the choice of boards and metrics.
 import { isBoards, isLeaderboard } from "../answers.ts";
 import type { Board } from "../answers.ts";
+import { useState } from "preact/hooks";
 import { address } from "../api.ts";
 import { Choice } from "../choice.tsx";
 import { count } from "../format.ts";
 import { metricAbout, metricLabel, metricsOf } from "../metrics.ts";
 import { go } from "../route.ts";
 import type { Route } from "../route.ts";
+import { Search } from "../search.tsx";
 import { Failed, Loading } from "../states.tsx";
 import { useAnswer } from "../use-answer.ts";
 import { Empty } from "./empty.tsx";
@@ -14,12 +16,15 @@ import { Help } from "./help.tsx";
 import { BOARDS, boardAt, boardName, metricAt, placeOf, termsOf } from "./place.ts";
 import { Ranking } from "./ranking.tsx";
 
+/** Fewer models are found at a glance. */
+const SEARCH_FROM = 6;
+
 interface Shown {
   board: Board;
   metric: string;
 }
 
-function Ranked({ board, metric }: Shown) {
+function Ranked({ board, metric, search }: Shown & { search: string }) {
   const url = address("/v1/leaderboard", { dataset: board.dataset, ...termsOf(board), metric });
   const { value, failure, loading, again } = useAnswer(url, isLeaderboard);
   if (failure !== null) return <Failed failure={failure} again={again} />;
@@ -31,7 +36,7 @@ function Ranked({ board, metric }: Shown) {
   }
   return (
     <div aria-busy={loading}>
-      <Ranking leaderboard={value} board={board} />
+      <Ranking leaderboard={value} board={board} search={search} />
       <Help leaderboard={value} />
     </div>
   );
@@ -66,11 +71,14 @@ const Metric = ({ board, metric }: Shown) => (
 function Chosen({ route, boards }: { route: Route; boards: readonly Board[] }) {
   const board = boardAt(route, boards);
   const metric = metricAt(route.query);
+  const [search, setSearch] = useState("");
+  const searchable = (board?.models ?? 0) >= SEARCH_FROM;
   return (
     <>
       <form class="controls" onSubmit={(event) => event.preventDefault()}>
         <Boards boards={boards} board={board} metric={metric} />
         {board !== null && <Metric board={board} metric={metric} />}
+        {searchable && <Search label="Find a model" value={search} search={setSearch} />}
       </form>
       {board === null ? (
         <p class="notice">There is no such board (any more): choose another.</p>
@@ -79,7 +87,7 @@ function Chosen({ route, boards }: { route: Route; boards: readonly Board[] }) {
           <p class="quiet">
             {metricLabel(metric)}: {metricAbout(metric)}.
           </p>
-          <Ranked key={placeOf(board, "")} board={board} metric={metric} />
+          <Ranked key={placeOf(board, "")} board={board} metric={metric} search={searchable ? search : ""} />
         </>
       )}
     </>

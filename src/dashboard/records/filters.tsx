@@ -8,7 +8,7 @@ import type { Filter } from "./place.ts";
 import type { Rival } from "./rivals.ts";
 
 const SHOWN_LABELS = [
-  { value: "both", label: "Right and wrong, side by side" },
+  { value: "both", label: "Right and wrong" },
   { value: "all", label: "All, in order" },
   { value: "right", label: "Right only" },
   { value: "wrong", label: "Wrong only" },

@@ -16,7 +16,7 @@ export interface ListProps {
 }
 
 const said = (records: number, hasMore: boolean): string =>
-  records === 0 ? "None" : `${count(records, "record")}${hasMore ? " so far" : ""}`;
+  records === 0 ? "None" : hasMore ? `the first ${records}` : count(records, "record");
 
 /** The first record of a page that the reader asked for gets the focus, which its button may just have lost. */
 function useFocusOnMore({ records, more }: Records) {

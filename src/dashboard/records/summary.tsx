@@ -1,7 +1,7 @@
 // What an evaluation is, how far it is, and its figures.
 import type { Generation } from "../../wire/generation.ts";
 import type { Evaluation, Interval } from "../answers.ts";
-import { count, day, points, range, rowsName, templateName } from "../format.ts";
+import { count, day, points, range, rowsName } from "../format.ts";
 import { IntervalPlot } from "../interval.tsx";
 import { metricAbout, metricLabel } from "../metrics.ts";
 
@@ -17,7 +17,7 @@ const sampling = ({ temperature, top_p, top_k }: Generation): string =>
       ].join(", ");
 
 const generated = (generation: Generation | null): string => {
-  if (generation === null) return "outside: the responses were given";
+  if (generation === null) return "given, not generated here";
   const { max_new_tokens, seeds, stop } = generation;
   const ends = stop.length === 0 ? [] : [`stops at ${stop.map((end) => JSON.stringify(end)).join(", ")}`];
   const of = `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`;
@@ -75,9 +75,9 @@ export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset
     <dd>
       {dataset}, split {evaluation.split}, {rowsName(evaluation.limit)}
     </dd>
-    <dt>Prompts</dt>
-    <dd>{templateName(evaluation.template)}</dd>
-    <dt>Generated</dt>
+    <dt>Template</dt>
+    <dd>{evaluation.template ?? "not known"}</dd>
+    <dt>Responses</dt>
     <dd>{generated(evaluation.generation)}</dd>
     <dt>Questions</dt>
     <dd>{evaluation.n.toLocaleString("en")}</dd>
