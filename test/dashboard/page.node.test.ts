@@ -55,20 +55,17 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     "an evaluation that is not there": visited(() => "#/evaluations/ev_none", "[role=alert]"),
   };
   const names = Object.keys(VIEWS);
-  const schemes = ["light", "dark"] as const;
+  const SCREENS = [
+    [1280, "light"],
+    [1280, "dark"],
+    [375, "dark"],
+    [3840, "light"],
+  ] as const;
 
-  test.each(schemes.flatMap((scheme) => names.map((name) => [name, scheme] as const)))(
-    "%s, %s: axe finds nothing",
-    async (name, colorScheme) => {
-      await VIEWS[name]!({ colorScheme });
-      expect(await violations(page)).toEqual([]);
-    },
-  );
-
-  test.each([375, 1280, 3840].flatMap((width) => names.map((name) => [name, width] as const)))(
-    "%s is no wider than %i px, and axe finds nothing there",
-    async (name, width) => {
-      await VIEWS[name]!({ viewport: { width, height: 900 } });
+  test.each(SCREENS.flatMap((screen) => names.map((name) => [name, ...screen] as const)))(
+    "%s fits %i px, %s, and axe finds nothing",
+    async (name, width, colorScheme) => {
+      await VIEWS[name]!({ viewport: { width, height: 900 }, colorScheme });
       expect(await page.evaluate("document.documentElement.scrollWidth - innerWidth")).toBeLessThanOrEqual(0);
       expect(await violations(page)).toEqual([]);
     },
