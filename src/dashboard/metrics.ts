@@ -9,13 +9,13 @@ interface Described {
 /** Of every metric that the wire names, and of those that a newer server may. */
 const METRICS: Record<MetricName, Described> & Record<string, Described> = {
   exact_match: { label: "Exact match", about: "share of responses that equal a reference, case and punctuation aside" },
-  rouge_l: { label: "ROUGE-L", about: "longest common sequence of words with the closest reference" },
-  rouge_1: { label: "ROUGE-1", about: "words in common with the closest reference" },
-  rouge_2: { label: "ROUGE-2", about: "pairs of neighbouring words in common with the closest reference" },
-  token_f1: { label: "Token F1", about: "balance of words found and words that belong, against the closest reference" },
-  contains: { label: "Contains", about: "share of responses in which a reference occurs" },
-  numeric_match: { label: "Numeric match", about: "share of responses whose number equals that of a reference" },
+  contains: { label: "Contains", about: "share of responses that hold a reference among other words" },
+  numeric_match: { label: "Numeric match", about: "share of responses whose last number is that of a reference" },
   regex_match: { label: "Regex match", about: "share of responses that fit the board's pattern" },
+  token_f1: { label: "Token F1", about: "words shared with the closest reference, neither missing nor in excess" },
+  rouge_1: { label: "ROUGE-1", about: "words shared with the closest reference" },
+  rouge_2: { label: "ROUGE-2", about: "pairs of neighbouring words shared with the closest reference" },
+  rouge_l: { label: "ROUGE-L", about: "longest sequence of words in common with the closest reference" },
 };
 
 export const DEFAULT_METRIC = "exact_match";

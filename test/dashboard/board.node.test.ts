@@ -104,8 +104,10 @@ describe.skipIf(CHROMIUM === null)("the leaderboard", () => {
     expect(page.url()).toContain("#/boards/ds_other?split=test&template=chat&limit=100&metric=rouge_l");
     await page.goBack();
     await page.getByText("6 models by ROUGE-L").waitFor();
-    await page.goto("/#/boards/ds_gone");
-    await page.getByText("There is no such board").waitFor();
+    for (const gone of ["ds_gone", "%E0%A4%A"]) {
+      await page.goto(`/#/boards/${gone}`);
+      await page.getByText("There is no such board").waitFor();
+    }
   });
 
   test("a checkpoint that was chosen on this very split is marked, and the mark explained", async () => {

@@ -2,7 +2,7 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Evaluation } from "../../src/dashboard/answers.ts";
-import { HOSTILE } from "./seed.ts";
+import { HOSTILE, LONG } from "./seed.ts";
 import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil } from "./stand-in.ts";
@@ -42,6 +42,14 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await list("Wrong").getByText(HOSTILE, { exact: true }).waitFor();
     expect(await page.locator("main img:not(svg), main script, main b").count()).toBe(0);
     expect(await page.title()).toBe("understudy");
+  });
+
+  test("a long response is cut, and whole on demand", async () => {
+    page = await site.visit(place("student-sft", "?show=wrong&q=and+so+on"));
+    const written = list("Wrong").locator(".written").last();
+    await expect.poll(async () => (await written.textContent())?.length).toBeLessThan(1300);
+    await page.getByRole("button", { name: "Show all 4,000 characters" }).click();
+    expect(await written.textContent()).toBe(LONG);
   });
 
   test("filters are kept in the address, searches wait for a pause", async () => {

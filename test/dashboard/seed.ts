@@ -25,6 +25,15 @@ const prompt = (i: number) =>
     ? turns(i)
     : `What is ${i} plus ${i + 1}? Answer with the number alone, in digits, and with nothing else.`;
 
+/** More than is shown at first. */
+export const LONG = "and so on ".repeat(400);
+
+/** What a model says that does not know. */
+const wrong = (i: number): string => {
+  if (i === N - 1) return HOSTILE;
+  return i === N - 2 ? LONG : `I think that it is ${2 * i + 2}, more or less.`;
+};
+
 export const questions = (): string =>
   Array.from({ length: N }, (_, i) =>
     JSON.stringify({ id: `sum-${i}`, split: "test", prompt: prompt(i), completion: String(2 * i + 1) }),
@@ -34,5 +43,5 @@ export const questions = (): string =>
 export const givenResponses = (right: number) =>
   Array.from({ length: N }, (_, i) => ({
     id: `sum-${i}`,
-    response: i < right ? String(2 * i + 1) : i === N - 1 ? HOSTILE : `I think that it is ${2 * i + 2}, more or less.`,
+    response: i < right ? String(2 * i + 1) : wrong(i),
   }));

@@ -77,6 +77,14 @@ export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset
     </dd>
     <dt>Template</dt>
     <dd>{evaluation.template ?? "not known"}</dd>
+    {typeof evaluation.pattern === "string" && (
+      <>
+        <dt>Pattern</dt>
+        <dd>
+          <code>{evaluation.pattern}</code>
+        </dd>
+      </>
+    )}
     <dt>Responses</dt>
     <dd>{generated(evaluation.generation)}</dd>
     <dt>Questions</dt>

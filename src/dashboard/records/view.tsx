@@ -63,8 +63,10 @@ function Lists({ evaluation, filter, rivals }: { evaluation: Evaluation; filter:
 function Shown({ evaluation, filter }: { evaluation: Evaluation; filter: Filter }) {
   const rivals = useRivals(evaluation, filter);
   const dataset = useDatasetName(evaluation);
+  const figures = Object.entries(evaluation.metrics ?? {});
+  const graded = figures.flatMap(([metric, interval]) => (interval === null ? [] : [metric]));
   // Before its figures are there, nobody knows which metrics it will have: the one asked for is always offered.
-  const metrics = [...new Set([...Object.keys(evaluation.metrics ?? {}), filter.metric])];
+  const metrics = [...new Set([...graded, filter.metric])];
   return (
     <>
       <Progress evaluation={evaluation} />
