@@ -24,6 +24,8 @@ export const metricLabel = (metric: string): string => METRICS[metric]?.label ??
 
 export const metricAbout = (metric: string): string => METRICS[metric]?.about ?? "";
 
-/** The metrics that a board may be ranked by: a pattern is needed for one of them. */
-export const metricsOf = (board: { pattern: string | null }): string[] =>
-  Object.keys(METRICS).filter((metric) => metric !== "regex_match" || board.pattern !== null);
+/** The metrics that a board may be ranked by, a pattern being needed for one of them; and the one that it is ranked by. */
+export const metricsOf = (board: { pattern: string | null }, chosen: string): string[] => {
+  const offered = Object.keys(METRICS).filter((metric) => metric !== "regex_match" || board.pattern !== null);
+  return offered.includes(chosen) ? offered : [...offered, chosen];
+};

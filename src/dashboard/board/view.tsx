@@ -63,7 +63,7 @@ const Metric = ({ board, metric }: Shown) => (
   <Choice
     label="Ranked by"
     value={metric}
-    options={metricsOf(board).map((value) => ({ value, label: metricLabel(value) }))}
+    options={metricsOf(board, metric).map((value) => ({ value, label: metricLabel(value) }))}
     choose={(chosen) => go(placeOf(board, chosen), "step")}
   />
 );

@@ -12,6 +12,12 @@ export interface Rival {
   name: string;
 }
 
+/** The one that a place names may be on no board any more, after a newer evaluation of its model: then by its id. */
+export function withNamed(rivals: readonly Rival[], evaluation: string | null): readonly Rival[] {
+  if (evaluation === null || rivals.some((rival) => rival.evaluation === evaluation)) return rivals;
+  return [...rivals, { evaluation, name: evaluation }];
+}
+
 /** None while they load, and none where they cannot be read: the records are readable without them. */
 export function useRivals(evaluation: Evaluation, { metric }: Filter): Rival[] {
   const { dataset } = evaluation;

@@ -13,7 +13,7 @@ import { Filters } from "./filters.tsx";
 import { RecordList } from "./list.tsx";
 import { filterAt } from "./place.ts";
 import type { Filter } from "./place.ts";
-import { useDatasetName, useRivals } from "./rivals.ts";
+import { useDatasetName, useRivals, withNamed } from "./rivals.ts";
 import type { Rival } from "./rivals.ts";
 import { Facts, Figures, Progress, isUnderWay } from "./summary.tsx";
 
@@ -36,7 +36,7 @@ const queryOf = ({ metric, search, changedFrom }: Filter, outcome: string | null
 
 function Lists({ evaluation, filter, rivals }: { evaluation: Evaluation; filter: Filter; rivals: readonly Rival[] }) {
   const outcomes = OUTCOMES[filter.shown] ?? [];
-  const otherName = rivals.find((rival) => rival.evaluation === filter.changedFrom)?.name ?? "Other response";
+  const otherName = rivals.find((rival) => rival.evaluation === filter.changedFrom)?.name ?? "";
   return (
     <>
       {filter.changedFrom !== null && (
@@ -61,7 +61,7 @@ function Lists({ evaluation, filter, rivals }: { evaluation: Evaluation; filter:
 }
 
 function Shown({ evaluation, filter }: { evaluation: Evaluation; filter: Filter }) {
-  const rivals = useRivals(evaluation, filter);
+  const rivals = withNamed(useRivals(evaluation, filter), filter.changedFrom);
   const dataset = useDatasetName(evaluation);
   const figures = Object.entries(evaluation.metrics ?? {});
   const graded = figures.flatMap(([metric, interval]) => (interval === null ? [] : [metric]));
