@@ -13,9 +13,17 @@ const MAY_IMPORT = {
   middleware: ["services", "store", "wire"],
   routes: ["services", "middleware", "wire"],
   sdk: ["wire"],
+  // Types alone: see `dashboardImports`.
+  dashboard: ["wire"],
 };
 /** Folders that know nothing of this program but the wire: not its root files, and no package but these. */
 const PURE = { wire: ["zod"], scoring: ["zod"], evaluation: ["zod", "re2js"], sdk: ["zod"] };
+
+/** The page runs in a browser: of this program it knows the wire's types, which leave nothing in its bundle. */
+const dashboardImports = [
+  { regex: "^(\\.\\./)+wire/", allowTypeImports: true, message: "src/dashboard takes types from src/wire, no values." },
+  { regex: "^(?!preact(/|$)|\\.)", message: "src/dashboard needs no package but preact." },
+];
 
 function importDirection([folder, allowed]) {
   const forbidden = Object.keys(MAY_IMPORT).filter((other) => other !== folder && !allowed.includes(other));
@@ -34,7 +42,7 @@ function importDirection([folder, allowed]) {
       },
     );
   }
-  return { files: [`src/${folder}/**/*.ts`], rules: { "no-restricted-imports": ["error", { patterns }] } };
+  return { files: [`src/${folder}/**/*.{ts,tsx}`], rules: { "no-restricted-imports": ["error", { patterns }] } };
 }
 
 export default tseslint.config(
@@ -44,7 +52,7 @@ export default tseslint.config(
   {
     languageOptions: {
       parserOptions: {
-        project: ["tsconfig.json", "tsconfig.test.json", "tsconfig.node.json"],
+        project: ["tsconfig.json", "tsconfig.dashboard.json", "tsconfig.test.json", "tsconfig.node.json"],
         tsconfigRootDir: import.meta.dirname,
       },
     },
@@ -61,10 +69,14 @@ export default tseslint.config(
     },
   },
   {
-    files: ["src/**/*.ts"],
+    files: ["src/**/*.{ts,tsx}"],
     rules: { "@typescript-eslint/consistent-type-assertions": ["error", { assertionStyle: "never" }] },
   },
   ...Object.entries(MAY_IMPORT).map(importDirection),
+  {
+    files: ["src/dashboard/**/*.{ts,tsx}"],
+    rules: { "@typescript-eslint/no-restricted-imports": ["error", { patterns: dashboardImports }] },
+  },
   {
     files: ["test/**/*.ts"],
     rules: {

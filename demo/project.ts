@@ -58,6 +58,7 @@ ${bold("Explore further")}
         -H "content-type: application/json" -d '{"teacher": "${teacher}",
           "student": "${student}", "prompt": "Name a fruit.", "responses": ["apple", "a brick"]}'
 
+    The leaderboard with every response behind it: ${START_URL}/ (it asks for the key in .understudy/demo.env)
     The reference of every endpoint: ${START_URL}/docs
 `);
 }

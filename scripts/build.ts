@@ -1,4 +1,4 @@
-// Bundles the Worker with wrangler and lays out its static assets. Does nothing when nothing that goes in has changed.
+// Bundles the Worker with wrangler and the page with vite, and lays out the static assets. Does nothing when nothing that goes in has changed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -10,13 +10,16 @@ export const ASSETS = join(DIST, "assets");
 const STAMP = join(DIST, ".stamp");
 const SCALAR = inRoot("node_modules", "@scalar", "api-reference", "dist", "browser", "standalone.js");
 
-/** SHA-256 over everything that the bundle is made of. */
+const ICON = inRoot("src", "dashboard", "icon.svg");
+const DASHBOARD = inRoot("scripts", "dashboard.ts");
+const SOURCE = /\.(tsx?|css|svg)$/;
+
+/** SHA-256 over everything that the two bundles are made of. */
 function inputs(): string {
-  const sources = readdirSync(inRoot("src"), { recursive: true, encoding: "utf8" }).filter((name) =>
-    name.endsWith(".ts"),
-  );
+  const sources = readdirSync(inRoot("src"), { recursive: true, encoding: "utf8" }).filter((name) => SOURCE.test(name));
   const files = [
     ...sources.sort().map((name) => inRoot("src", name)),
+    DASHBOARD,
     inRoot("wrangler.toml"),
     inRoot("package-lock.json"),
   ];
@@ -25,19 +28,24 @@ function inputs(): string {
   return hash.digest("hex");
 }
 
-/** Throws, with wrangler's output, when the Worker does not build. */
+function run(what: string, program: string, args: string[], env: Record<string, string>): void {
+  const child = spawnSync(program, args, { cwd: ROOT, encoding: "utf8", env: { ...process.env, ...env } });
+  if (child.status !== 0) throw new Error(`${what} does not build:\n${child.stdout}${child.stderr}`);
+}
+
+/** Throws, with the bundler's output, when the Worker or the page does not build. */
 export function build(): void {
   const wanted = inputs();
   if (existsSync(BUNDLE) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   rmSync(STAMP, { force: true });
   mkdirSync(join(ASSETS, "assets"), { recursive: true });
   copyFileSync(SCALAR, join(ASSETS, "assets", "scalar.js"));
-  const wrangler = spawnSync(command("wrangler"), ["deploy", "--dry-run", "--outdir", join(DIST, "worker")], {
-    cwd: ROOT,
-    encoding: "utf8",
-    env: { ...process.env, WRANGLER_SEND_METRICS: "false", CI: "1" },
-  });
-  if (wrangler.status !== 0) throw new Error(`the Worker does not build:\n${wrangler.stdout}${wrangler.stderr}`);
+  copyFileSync(ICON, join(ASSETS, "assets", "icon.svg"));
+  // A test's NODE_ENV would give the page the development build of its JSX.
+  run("the page", process.execPath, [DASHBOARD], { NODE_ENV: "production" });
+  const outdir = join(DIST, "worker");
+  const quiet = { WRANGLER_SEND_METRICS: "false", CI: "1" };
+  run("the Worker", command("wrangler"), ["deploy", "--dry-run", "--outdir", outdir], quiet);
   writeFileSync(STAMP, wanted);
 }
 

@@ -16,6 +16,7 @@ const python = (name: string, module: string, ...args: string[]): Check => ({
 
 const CHECKS: Check[] = [
   { name: "types of src", run: [command("tsc"), "-p", "tsconfig.json"] },
+  { name: "types of dashboard", run: [command("tsc"), "-p", "tsconfig.dashboard.json"] },
   { name: "types of test", run: [command("tsc"), "-p", "tsconfig.test.json"] },
   { name: "types of scripts", run: [command("tsc"), "-p", "tsconfig.node.json"] },
   { name: "eslint", run: [command("eslint"), "."] },

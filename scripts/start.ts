@@ -31,6 +31,7 @@ await runUntilStopped(async () => {
   UNDERSTUDY_API_KEY=${stack.keys.admin}
     (an admin key of this machine's project; both are in .understudy/dev.env)
 
+  dashboard   ${stack.url}/
   reference   ${stack.url}/docs
   logs        .understudy/logs/
 

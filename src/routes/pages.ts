@@ -1,4 +1,4 @@
-// What a person opens in a browser: the front page, and the reference of every endpoint.
+// What a person opens in a browser: the frame of the dashboard, and the reference of every endpoint.
 import { Hono } from "hono";
 import { html } from "hono/html";
 import { secureHeaders, NONCE } from "hono/secure-headers";
@@ -21,10 +21,14 @@ const referenceHeaders = secureHeaders({
   },
 });
 
-const pageHeaders = secureHeaders({
+/** The dashboard loads its files from our own assets and asks our own API: nothing inline, nothing from elsewhere. */
+const dashboardHeaders = secureHeaders({
   contentSecurityPolicy: {
     defaultSrc: ["'none'"],
-    styleSrc: [NONCE],
+    scriptSrc: ["'self'"],
+    styleSrc: ["'self'"],
+    imgSrc: ["'self'"],
+    connectSrc: ["'self'"],
     baseUri: ["'none'"],
     formAction: ["'none'"],
     frameAncestors: ["'none'"],
@@ -66,45 +70,34 @@ const reference = (nonce: string): Html =>
       });
     </script>`;
 
-const style = (nonce: string): Html =>
-  html`<style nonce="${nonce}">
-    :root {
-      color-scheme: light dark;
-      font:
-        1.05rem/1.6 system-ui,
-        sans-serif;
-    }
-    body {
-      max-width: 42rem;
-      margin: 12vh auto;
-      padding: 0 1.25rem;
-    }
-    h1 {
-      font-size: 2rem;
-      letter-spacing: -0.02em;
-    }
-    code {
-      font-size: 0.95em;
-    }
-  </style>`;
+const dashboardFiles = html`<link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
+  <link rel="stylesheet" href="/assets/dashboard.css" />
+  <script type="module" src="/assets/dashboard.js"></script>`;
 
-const front = html`<main>
-  <h1>understudy</h1>
-  <p>
-    Trains a small language model to stand in for a large one, and proves how well it does: implicit rewards and
-    preferences over HTTP, distillation steps on command, and a leaderboard of exact-match results.
-  </p>
-  <ul>
-    <li><a href="/docs">Reference of every endpoint</a></li>
-    <li><a href="/openapi.json">OpenAPI document</a></li>
-    <li><a href="/healthz">Health</a></li>
-  </ul>
-  <p>In a clone of the project:</p>
-  <ul>
-    <li><code>npm run demo</code> teaches a small model from a real one, and prints the leaderboard</li>
-    <li><code>npm test</code> runs every test</li>
-  </ul>
-</main>`;
+/** The script draws into `main` and `session`; without one, `main` says what this is. */
+const dashboard = html`<a class="skip" href="#main">Skip to the content</a>
+  <header class="top">
+    <a class="brand" href="/">understudy</a>
+    <nav aria-label="Service">
+      <a href="/docs">Reference</a>
+      <a href="/openapi.json">OpenAPI</a>
+      <a href="/healthz">Health</a>
+    </nav>
+    <div id="session"></div>
+  </header>
+  <main id="main" tabindex="-1">
+    <noscript>
+      <h1>understudy</h1>
+      <p>
+        Trains a small language model to stand in for a large one, and proves how well it does: implicit rewards and
+        preferences over HTTP, distillation steps on command, and a leaderboard with intervals and paired tests.
+      </p>
+      <p>
+        The leaderboard on this page needs JavaScript. Without it, everything can be read from the API: see the
+        reference above.
+      </p>
+    </noscript>
+  </main>`;
 
 export const pages = new Hono<App>();
 
@@ -115,4 +108,4 @@ pages.get("/docs", referenceHeaders, (c) =>
   c.html(page("understudy: reference", "", reference(c.get("secureHeadersNonce") ?? ""))),
 );
 
-pages.get("/", pageHeaders, (c) => c.html(page("understudy", style(c.get("secureHeadersNonce") ?? ""), front)));
+pages.get("/", dashboardHeaders, (c) => c.html(page("understudy", dashboardFiles, dashboard)));

@@ -1,0 +1,46 @@
+// Which view is shown: the form without a key, else what the address says.
+import { useEffect, useRef } from "preact/hooks";
+import { BoardView } from "./board/view.tsx";
+import { forgetKey, useSession } from "./key.ts";
+import { KeyForm } from "./key-form.tsx";
+import { EvaluationView } from "./records/view.tsx";
+import { useRoute } from "./route.ts";
+import type { Route } from "./route.ts";
+
+/** After a step to another view, a reader at the keyboard or with a screen reader begins at its top. */
+function useFocusOnStep(view: string): void {
+  const last = useRef(view);
+  useEffect(() => {
+    if (last.current === view) return;
+    last.current = view;
+    scrollTo(0, 0);
+    const main = document.getElementById("main");
+    // Unless the new view has put it somewhere better.
+    if (main?.contains(document.activeElement) === false) main.focus({ preventScroll: true });
+  }, [view]);
+}
+
+function View({ route }: { route: Route }) {
+  if (route.view === "evaluations" && route.id !== null) {
+    return <EvaluationView key={route.id} id={route.id} query={route.query} />;
+  }
+  return <BoardView route={route} />;
+}
+
+export function App() {
+  const { key, refusal } = useSession();
+  const route = useRoute();
+  useFocusOnStep(key === null ? "key" : route.view);
+  return key === null ? <KeyForm refusal={refusal} /> : <View route={route} />;
+}
+
+/** In the page's header, while there is a key. */
+export function SessionButton() {
+  const { key } = useSession();
+  if (key === null) return null;
+  return (
+    <button type="button" onClick={() => forgetKey()}>
+      Forget key
+    </button>
+  );
+}
