@@ -1,75 +1,78 @@
-"""Log-probabilities of given responses under teacher and student, token by token, in nats and fp32.
-
-Shape suffixes: N response positions, D hidden size, V vocabulary.
-"""
+"""Log-probabilities of given responses under teacher and student, token by token, in nats and fp32."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 import torch
-from torch import Tensor
-from torch.nn.functional import pad
 
+from understudy_worker.decoding import ROW_TOKENS, Decoder
 from understudy_worker.errors import WorkerError
-from understudy_worker.forward import Tokens, chunks, response_states, response_targets
+from understudy_worker.forward import Tokens
 from understudy_worker.jobs import Job
 from understudy_worker.models import LoadedModel, Models
+from understudy_worker.token_logprobs import Asked, token_logprobs
 from understudy_worker.tokens import tokens_of
+from understudy_worker.turns import TURN
 from understudy_worker.wire import ScoredResponse, ScoreOutput, ScorePayload
-
-# Response positions for which logits exist at one time: 512 x 50,000 x 4 bytes = 100 MB.
-HEAD_CHUNK = 512
-# Products of fewer rows take another kernel on CPUs, whose logits differ by 4e-5 (measured: below 16 rows; from 16 to
-# 1,100 rows each row's bits are the same).
-LEAST_ROWS = 16
 
 
 @torch.inference_mode()
-def logprobs(loaded: LoadedModel, tokens: Tokens) -> list[float]:
-    """log p(y_t | x, y_<t) for each response token.
+def logprobs(loaded: LoadedModel, sequences: Sequence[Tokens], *, tick: Callable[[], None]) -> list[list[float]]:
+    """log p(y_t | x, y_<t) for each response token of each sequence.
 
-    One sequence at a time, without padding, and with the very operations of transformers' own forward: on SmolLM2 the
-    rounding of fp32 is 2e-5 nats a token against fp64 (measured), so only the same kernels agree to 1e-5. Alone, a
-    value depends on nothing but its tokens.
+    Sequences are read in rows without padding, and what several begin with is read once. On SmolLM2 the values are
+    within 1e-5 nats a token of transformers' own forward of each sequence alone, in whatever company (measured).
     """
-    states_ND = response_states(loaded.model.base_model, [tokens])
-    targets_N = response_targets([tokens], device=states_ND.device)
-    values: list[float] = []
-    for chunk in chunks(0, len(targets_N), HEAD_CHUNK):
-        logprobs_NV = loaded.head(enough_rows(states_ND[chunk])).log_softmax(dim=1)
-        values += logprobs_NV[: len(targets_N[chunk])].gather(1, targets_N[chunk, None])[:, 0].tolist()
-    if not all(value > float("-inf") for value in values):  # NaN compares false too
-        raise WorkerError(
-            "nonfinite_logprob", "the model gives a token probability zero or NaN; its weights are broken"
-        )
-    return values
+    found: dict[int, list[float]] = {}
+    for row in _rows(sequences):
+        with TURN:
+            tree, states_LD = Decoder(loaded).read([sequences[number].ids for number in row], keep=False)
+            asked = [
+                Asked(row=place, token=token)
+                for index, number in enumerate(row)
+                for place, token in zip(
+                    tree.places(index)[sequences[number].prompt_length - 1 :], sequences[number].response, strict=False
+                )
+            ]
+            values = iter(token_logprobs(loaded.head, states_LD, asked, likeliest=0))
+        for number in row:
+            found[number] = [next(values).logprob for _ in sequences[number].response]
+        tick()
+    return [found[number] for number in range(len(sequences))]
 
 
-def enough_rows(states_ND: Tensor) -> Tensor:
-    """The same rows, with zero rows below them up to LEAST_ROWS."""
-    return pad(states_ND, (0, 0, 0, max(0, LEAST_ROWS - len(states_ND))))
+def _rows(sequences: Sequence[Tokens]) -> Iterator[list[int]]:
+    """Numbers of the sequences of each row, those that begin alike side by side."""
+    row: list[int] = []
+    tokens = 0
+    for number in sorted(range(len(sequences)), key=lambda number: sequences[number].ids):
+        tokens += len(sequences[number])
+        if row and tokens > ROW_TOKENS:
+            yield row
+            row, tokens = [], len(sequences[number])
+        row.append(number)
+    if row:
+        yield row
 
 
 def score_tokens(
-    teacher: LoadedModel, student: LoadedModel, sequences: Sequence[Tokens], *, job: Job
+    teacher: LoadedModel, student: LoadedModel, sequences: Sequence[Tokens], *, tick: Callable[[], None]
 ) -> list[ScoredResponse]:
     """Both models' log-probabilities of the same tokens."""
-    scored = []
-    for number, tokens in enumerate(sequences, start=1):
-        by_teacher = logprobs(teacher, tokens)
-        by_student = by_teacher if student is teacher else logprobs(student, tokens)
-        scored.append(
-            ScoredResponse(
-                token_ids=list(tokens.response),
-                token_texts=[str(student.tokenizer.decode([token])) for token in tokens.response],
-                teacher_logprobs=by_teacher,
-                student_logprobs=by_student,
-            )
+    by_teacher = logprobs(teacher, sequences, tick=tick)
+    by_student = by_teacher if student is teacher else logprobs(student, sequences, tick=tick)
+    return [
+        ScoredResponse(
+            token_ids=list(tokens.response),
+            token_texts=[str(student.tokenizer.decode([token])) for token in tokens.response],
+            teacher_logprobs=teacher_values,
+            student_logprobs=student_values,
         )
-        job.advance("working", done=number, total=len(sequences))
-    return scored
+        for tokens, teacher_values, student_values in zip(sequences, by_teacher, by_student, strict=True)
+    ]
 
 
 class Reader(Protocol):
@@ -91,18 +94,41 @@ def shared_context(teacher: Reader, student: Reader) -> int:
     return min(teacher.context_length, student.context_length)
 
 
-def run(payload: ScorePayload, job: Job, models: Models) -> ScoreOutput:
-    """Score every response of every item."""
-    job.advance("loading", total=2)
-    teacher = models.get(payload.teacher, tick=job.advance)
-    job.advance(done=1)
-    student = models.get(payload.student, tick=job.advance)
-    limit = shared_context(teacher, student)
-    sequences = [
-        tokens_of(student, item.prompt, response, template=payload.template, max_length=limit)
-        for item in payload.items
-        for response in item.responses
+@dataclass(frozen=True, eq=False)
+class Scoring:
+    """One caller's request for scores, with the tokens of every response of every item."""
+
+    payload: ScorePayload
+    teacher: LoadedModel
+    student: LoadedModel
+    sequences: tuple[Tokens, ...]
+
+    @classmethod
+    def of(cls, payload: ScorePayload, job: Job, models: Models) -> Scoring:
+        """Raises WorkerError for what cannot be scored."""
+        job.advance("loading", total=2)
+        teacher = models.get(payload.teacher, tick=job.advance)
+        job.advance(done=1)
+        student = models.get(payload.student, tick=job.advance)
+        limit = shared_context(teacher, student)
+        sequences = tuple(
+            tokens_of(student, item.prompt, response, template=payload.template, max_length=limit)
+            for item in payload.items
+            for response in item.responses
+        )
+        job.advance("working", total=len(sequences))
+        return cls(payload=payload, teacher=teacher, student=student, sequences=sequences)
+
+
+def score(asked: Sequence[Scoring], *, tick: Callable[[], None]) -> list[ScoreOutput]:
+    """The answers to requests of the same two models, computed together."""
+    sequences = [tokens for one in asked for tokens in one.sequences]
+    scored = iter(score_tokens(asked[0].teacher, asked[0].student, sequences, tick=tick))
+    return [
+        ScoreOutput(
+            kind="score",
+            items=[[next(scored) for _ in item.responses] for item in one.payload.items],
+            tokens=sum(len(tokens.response) for tokens in one.sequences),
+        )
+        for one in asked
     ]
-    scored = iter(score_tokens(teacher, student, sequences, job=job))
-    items = [[next(scored) for _ in item.responses] for item in payload.items]
-    return ScoreOutput(kind="score", items=items, tokens=sum(len(tokens.response) for tokens in sequences))
