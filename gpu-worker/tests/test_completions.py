@@ -117,7 +117,8 @@ def test_samples_of_one_prompt_are_those_of_their_seeds(teacher: LoadedModel) ->
     assert [(choice.item, choice.sample) for choice in output.choices] == [(i, s) for i in (0, 1) for s in (0, 1, 2)]
     assert len({choice.text for choice in output.choices}) > 3
     for choice in output.choices:
-        (single,) = alone(teacher, payload([PROMPTS[choice.item]], settings=settings, seeds=[3 + choice.sample])).choices
+        asked = payload([PROMPTS[choice.item]], settings=settings, seeds=[3 + choice.sample])
+        (single,) = alone(teacher, asked).choices
         assert single.text == choice.text
 
 
@@ -193,7 +194,8 @@ def test_a_conversation_is_rendered(teacher: LoadedModel) -> None:
 
 
 @pytest.mark.parametrize(
-    ("prompt", "code"), [("", "empty_prompt"), ([], "empty_prompt"), ([9999], "invalid_tokens"), ([5] * 256, "prompt_too_long")]
+    ("prompt", "code"),
+    [("", "empty_prompt"), ([], "empty_prompt"), ([9999], "invalid_tokens"), ([5] * 256, "prompt_too_long")],
 )
 def test_prompts_that_cannot_be_read(teacher: LoadedModel, prompt: Any, code: str) -> None:
     with pytest.raises(WorkerError) as error:

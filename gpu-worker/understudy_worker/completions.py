@@ -18,6 +18,7 @@ from understudy_worker.completion import Completion, Prompt, Sample
 from understudy_worker.decoding import ROW_TOKENS, Decoder
 from understudy_worker.memory import is_out_of_memory
 from understudy_worker.models import LoadedModel
+from understudy_worker.prefixes import shared
 from understudy_worker.sampling import next_tokens
 from understudy_worker.token_logprobs import Asked, describe, token_logprobs
 
@@ -69,7 +70,7 @@ class Completions:
         tokens, running = 0, len(self._running)
         while self._waiting:
             prompt = self._waiting[0]
-            tokens += len(prompt.ids)
+            tokens += len(prompt.ids) - (shared(row[-1].ids, prompt.ids) if row else 0)
             running += len(prompt.samples) if prompt.grows else 0
             if (row and tokens > ROW_TOKENS) or ((row or self._running) and running > MOST_RUNNING):
                 break

@@ -171,15 +171,16 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         name: _answer_all(loaded, payload.prompts, payload, job)
         for name, loaded in (("teacher", teacher), ("student", student))
     }
-    sequences = [
-        tokens_of(student, prompt, answer.response, template=payload.template, max_length=limit)
+    # Each by itself, as a score of its text alone would be.
+    groups = [
+        [tokens_of(student, prompt, answer.response, template=payload.template, max_length=limit)]
         for name in ("teacher", "student")
         for prompt, answer in zip(payload.prompts, answers[name], strict=True)
     ]
-    scored = iter(score_tokens(teacher, student, sequences, tick=job.advance))
+    scored = iter(score_tokens(teacher, student, groups, tick=job.advance))
     compared = {
         name: [
-            ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored))
+            ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored)[0])
             for answer in answers[name]
         ]
         for name in ("teacher", "student")
@@ -188,7 +189,7 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         ComparedPair(teacher=by_teacher, student=by_student)
         for by_teacher, by_student in zip(compared["teacher"], compared["student"], strict=True)
     ]
-    return CompareOutput(kind="compare", items=items, tokens=sum(len(tokens.response) for tokens in sequences))
+    return CompareOutput(kind="compare", items=items, tokens=sum(len(tokens.response) for (tokens,) in groups))
 
 
 def _answer_all(loaded: LoadedModel, prompts: Sequence[Prompt], payload: ComparePayload, job: Job) -> list[Answer]:

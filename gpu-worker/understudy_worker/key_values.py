@@ -43,7 +43,7 @@ class KeyValues:
         return Step(self, device=device)
 
     def keep(self, rows: Sequence[int]) -> list[int]:
-        """Only these running sequences go on. Their order from now on: the last ones fill the gaps, so that few move."""
+        """Only these running sequences go on. Their order now: the last ones fill the gaps, so that few move."""
         staying = set(rows)
         last = [row for row in sorted(staying) if row >= len(rows)]
         order = [place if place in staying else last.pop() for place in range(len(rows))]
@@ -126,9 +126,7 @@ class Step:
     def longest(self) -> int:
         return max(self._kept.lengths)
 
-    def attend(
-        self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any
-    ) -> Tensor:
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
         """out_1AHE. The query heads of a key head are queries of one attention: no key is repeated."""
         key_AGLE, value_AGLE = self._kept.layer(
             _index(module), key_1GLE[0].transpose(0, 1), value_1GLE[0].transpose(0, 1), self._places_A

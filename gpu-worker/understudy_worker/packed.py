@@ -30,9 +30,7 @@ class Layout(Protocol):
         """Tokens of its longest sequence."""
         ...
 
-    def attend(
-        self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any
-    ) -> Tensor:
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
         """out_1LHE of one layer."""
         ...
 
@@ -47,9 +45,7 @@ class Segments:
     def longest(self) -> int:
         return max(self.lengths)
 
-    def attend(
-        self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any
-    ) -> Tensor:
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
         """By the same kernel that a sequence alone would get."""
         parts = zip(*(tensor.split(self.lengths, dim=2) for tensor in (query_1HLE, key_1GLE, value_1GLE)), strict=True)
         outs = [attend_to(module, query, key, value, None, **how) for query, key, value in parts]

@@ -28,18 +28,22 @@ class Node:
 
 @dataclass(frozen=True, eq=False)
 class Tree:
-    """A radix tree. Parents come before their children; `paths` has each sequence's nodes from the root, in the order
-    in which the sequences were given."""
+    """Radix trees, one a group. Parents come before their children; `paths` has each sequence's nodes from the root,
+    in the order in which the sequences were given."""
 
     nodes: tuple[Node, ...]
     paths: tuple[tuple[int, ...], ...]
 
     @classmethod
-    def of(cls, sequences: Sequence[Sequence[int]]) -> Tree:
-        """Sequences of at least one token; equal ones share all their nodes."""
-        growing = _Growing([tuple(sequence) for sequence in sequences])
-        growing.add(0, len(sequences), path=(), depth=0)
-        return cls(nodes=tuple(growing.nodes), paths=tuple(growing.paths[index] for index in range(len(sequences))))
+    def of(cls, *groups: Sequence[Sequence[int]]) -> Tree:
+        """Sequences of at least one token; equal ones share all their nodes. Only those of one group share anything."""
+        nodes: list[Node] = []
+        paths: list[tuple[int, ...]] = []
+        for sequences in groups:
+            growing = _Growing([tuple(sequence) for sequence in sequences], nodes)
+            growing.add(0, len(sequences), path=(), depth=0)
+            paths += [growing.paths[index] for index in range(len(sequences))]
+        return cls(nodes=tuple(nodes), paths=tuple(paths))
 
     @cached_property
     def offsets(self) -> tuple[int, ...]:
@@ -68,12 +72,12 @@ class Tree:
 class _Growing:
     """Sorted, those that share a beginning stand side by side, and share least at some neighbours."""
 
-    def __init__(self, sequences: Sequence[tuple[int, ...]]) -> None:
-        self.nodes: list[Node] = []
+    def __init__(self, sequences: Sequence[tuple[int, ...]], nodes: list[Node]) -> None:
+        self.nodes = nodes
         self.paths: dict[int, tuple[int, ...]] = {}
         self._order = sorted(range(len(sequences)), key=lambda index: sequences[index])
         self._sorted = [sequences[index] for index in self._order]
-        self._shared = [0, *(_shared(a, b) for a, b in pairwise(self._sorted))]
+        self._shared = [0, *(shared(a, b) for a, b in pairwise(self._sorted))]
 
     def add(self, first: int, end: int, *, path: tuple[int, ...], depth: int) -> None:
         """The sorted sequences from `first` to before `end`, which share `depth` tokens and the nodes of `path`."""
@@ -93,7 +97,7 @@ class _Growing:
             self.add(start, stop, path=path, depth=common)
 
 
-def _shared(a: tuple[int, ...], b: tuple[int, ...]) -> int:
+def shared(a: Sequence[int], b: Sequence[int]) -> int:
     """Tokens that both begin with."""
     return next((place for place, (x, y) in enumerate(zip(a, b, strict=False)) if x != y), min(len(a), len(b)))
 
@@ -111,9 +115,7 @@ class Branches:
     def longest(self) -> int:
         return max(node.start + len(node.ids) for node in self.tree.nodes)
 
-    def attend(
-        self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any
-    ) -> Tensor:
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
         sizes = [len(node.ids) for node in self.tree.nodes]
         keys: list[Tensor] = []
         values: list[Tensor] = []
@@ -135,8 +137,9 @@ class Branches:
         return [
             None
             if node.start == 0
-            else torch.ones(len(node.ids), node.start + len(node.ids), dtype=torch.bool, device=self.device)
-            .tril(diagonal=node.start)[None, None]
+            else torch.ones(len(node.ids), node.start + len(node.ids), dtype=torch.bool, device=self.device).tril(
+                diagonal=node.start
+            )[None, None]
             for node in self.tree.nodes
         ]
 

@@ -128,9 +128,8 @@ class Requests:
             return
         place = request.deltas
         request.deltas += 1
-        self._send(
-            job, lambda seq: Delta(type="delta", seq=seq, job=job.lease.job, fence=job.fence, place=place, pieces=pieces)
-        )
+        name, fence = job.lease.job, job.fence
+        self._send(job, lambda seq: Delta(type="delta", seq=seq, job=name, fence=fence, place=place, pieces=pieces))
 
     def _failed(self, request: Completion, error: Exception) -> None:
         self._open = [one for one in self._open if one is not request]

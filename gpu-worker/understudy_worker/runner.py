@@ -1,4 +1,4 @@
-"""The engine: one thread a slot for long jobs, one for what people wait for. Every outcome is exactly one final frame."""
+"""The engine: one thread a slot for long jobs, one for what people wait for. Each ends in exactly one final frame."""
 
 from __future__ import annotations
 

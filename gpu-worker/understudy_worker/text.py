@@ -57,7 +57,7 @@ class Written:
     def _finish(self, text: str, reason: FinishReason) -> None:
         self._final, self.finish_reason = text, reason
 
-    def _decode(self, ids: Sequence[int]) -> str:
+    def _decode(self, ids: list[int]) -> str:
         return str(self._loaded.tokenizer.decode(ids, skip_special_tokens=True))
 
 

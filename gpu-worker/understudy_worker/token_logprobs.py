@@ -56,20 +56,18 @@ def token_logprobs(head: Head, states_LD: Tensor, asked: Sequence[Asked], *, lik
     return [found[place] for place in range(len(asked))]
 
 
-def describe(
-    logits_NV: Tensor, rows: Sequence[int], tokens: Sequence[int], *, likeliest: int
-) -> list[TokenLogprob]:
-    """Token i as row `rows[i]` predicts it. `log q(v) = z_v - log sum exp z`, for a token and the likeliest alike: so a
-    token that is the likeliest has its very number."""
-    sums_N1 = logits_NV.logsumexp(dim=1, keepdim=True)
+def describe(logits_NV: Tensor, rows: Sequence[int], tokens: Sequence[int], *, likeliest: int) -> list[TokenLogprob]:
+    """Token i as row `rows[i]` predicts it. All from one log-softmax: so a token that is the likeliest has its very
+    number, and a sequence read alone the very numbers of transformers' own forward."""
+    table_NV = logits_NV.log_softmax(dim=1)
     best: list[tuple[tuple[int, float], ...]] = [()] * len(logits_NV)
     if likeliest > 0:
         ids_NK = _likeliest(logits_NV, likeliest)
-        values_NK = logits_NV.gather(1, ids_NK) - sums_N1
+        values_NK = table_NV.gather(1, ids_NK)
         best = [tuple(zip(*pair, strict=True)) for pair in zip(ids_NK.tolist(), values_NK.tolist(), strict=True)]
     rows_N = torch.tensor(rows, device=logits_NV.device)
     tokens_N = torch.tensor(tokens, device=logits_NV.device)
-    values = (logits_NV[rows_N, tokens_N] - sums_N1[rows_N, 0]).tolist()
+    values = table_NV[rows_N, tokens_N].tolist()
     if not all(value > float("-inf") for value in values):  # NaN compares false too
         raise WorkerError(
             "nonfinite_logprob", "the model gives a token probability zero or NaN; its weights are broken"

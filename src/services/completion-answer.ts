@@ -32,10 +32,10 @@ export function usageOf({ prompts, choices }: CompleteOutput): NonNullable<Compl
 /** Likelier tokens by their text, the first of equal texts; and the token itself, as OpenAI has it. */
 function byText({ token_texts, logprobs, likeliest }: TokenLogprobs, i: number): Record<string, number> | null {
   const found = at(likeliest, i);
-  const logprob = at(logprobs, i);
-  if (found === null || logprob === null) return null;
+  const own = at(logprobs, i);
+  if (found === null || own === null) return null;
   const texts = new Map<string, number>();
-  for (const { text, logprob } of [...found, { text: at(token_texts, i), logprob }]) {
+  for (const { text, logprob } of [...found, { text: at(token_texts, i), logprob: own }]) {
     if (!texts.has(text)) texts.set(text, logprob);
   }
   return Object.fromEntries(texts);
