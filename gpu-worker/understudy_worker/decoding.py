@@ -16,9 +16,8 @@ from understudy_worker.models import LoadedModel
 from understudy_worker.packed import NO_MASK, Layout
 from understudy_worker.prefixes import Branches, Store, Tree
 
-# Tokens of a row, what is shared counted once; a longer sequence goes alone. A CPU is as fast with so few, and up to 1,100
-# rows of a product have the same bits whatever stands beside them (measured).
-ROW_TOKENS = 1024
+# Tokens of a row, what is shared counted once; a longer sequence goes alone.
+ROW_TOKENS = 4096
 
 
 class Decoder:
