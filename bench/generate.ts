@@ -27,7 +27,9 @@ type Answer = z.infer<typeof Answer>;
 /** As many of each file, so that lengths are mixed. */
 function readTexts(data: string): string[] {
   return FILES.flatMap((name) => {
-    const lines = readFileSync(join(data, name), "utf8").split("\n").slice(0, PROMPTS / FILES.length);
+    const lines = readFileSync(join(data, name), "utf8")
+      .split("\n")
+      .slice(0, PROMPTS / FILES.length);
     return lines.map((line) => Line.parse(JSON.parse(line)).prompt);
   });
 }
@@ -51,7 +53,9 @@ export async function generate(args: string[]): Promise<Goal[]> {
         const answer = await call({ file: "score/generate.py" }, { ...request, side }, Answer);
         found[side].push(answer);
         const tokens = sum(answer.answers.map((ids) => ids.length));
-        console.log(`${side.padEnd(13)} ${answer.seconds.toFixed(1)} s, ${(tokens / answer.seconds).toFixed(1)} tokens/s`);
+        console.log(
+          `${side.padEnd(13)} ${answer.seconds.toFixed(1)} s, ${(tokens / answer.seconds).toFixed(1)} tokens/s`,
+        );
       }
     }
     return report(prompts, found);

@@ -73,7 +73,13 @@ interface Outcome {
   samples: Map<string, unknown[]>;
 }
 
-async function evaluate(python: string, out: string, tasks: string[], model: string[], env: Record<string, string>): Promise<Outcome> {
+async function evaluate(
+  python: string,
+  out: string,
+  tasks: string[],
+  model: string[],
+  env: Record<string, string>,
+): Promise<Outcome> {
   const args = ["-m", "lm_eval", "run", ...model, "--tasks", ...tasks, "--output_path", out, "--log_samples"];
   const child = spawn(python, args, { env: { ...process.env, HF_HUB_OFFLINE: "1", HF_DATASETS_OFFLINE: "1", ...env } });
   let log = "";

@@ -107,7 +107,12 @@ function report({ hf, api }: { hf: Answer[]; api: Answer[] }): Goal[] {
       `largest difference ${difference.toExponential(1)} nats; ${greedy} differ in is_greedy\n`,
   );
   return [
-    { what: "log-likelihoods a second against lm-eval's hf", value: speed, goal: GOALS.speed, met: speed >= GOALS.speed },
+    {
+      what: "log-likelihoods a second against lm-eval's hf",
+      value: speed,
+      goal: GOALS.speed,
+      met: speed >= GOALS.speed,
+    },
     { what: "nats apart", value: difference, goal: GOALS.difference, met: difference <= GOALS.difference },
     { what: "accuracy apart", value: apart, goal: 0, met: apart === 0 },
     { what: "is_greedy apart", value: greedy, goal: 0, met: greedy === 0 },

@@ -53,7 +53,12 @@ export const plain = (): Side => ({
   options: {},
 });
 
-export const floor = (): Side => ({ name: "floor", program: { file: "distill/floor.py" }, objective: DPKD, options: {} });
+export const floor = (): Side => ({
+  name: "floor",
+  program: { file: "distill/floor.py" },
+  objective: DPKD,
+  options: {},
+});
 
 export const ours = (objective: Objective, phase: Phase): Side => ({
   name: `ours ${objective.type} ${phase}`,

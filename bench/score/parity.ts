@@ -59,7 +59,11 @@ async function scored(client: Understudy, items: Item[]): Promise<Tokens[]> {
 /** The same numbers by one forward pass a response, without padding, in a process of its own. */
 function plain(gguf: string, items: Item[]): Tokens[] {
   const input = JSON.stringify({ gguf, keep_layers: KEEP_LAYERS, items });
-  const run = spawnSync(PYTHON, [inRoot("bench", "score", "parity.py")], { input, encoding: "utf8", maxBuffer: 2 ** 28 });
+  const run = spawnSync(PYTHON, [inRoot("bench", "score", "parity.py")], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
   if (run.status !== 0) throw new Error(`parity.py: ${run.stderr}`);
   return Reference.parse(JSON.parse(run.stdout));
 }

@@ -7,7 +7,8 @@ import type { JobKind } from "../wire/payloads.ts";
 /** Requests never wait behind long jobs: a worker has room for each of the two. */
 export type Lane = "long" | "requests";
 
-export const laneOf = (kind: JobKind): Lane => (REQUEST_KINDS.some((request) => request === kind) ? "requests" : "long");
+export const laneOf = (kind: JobKind): Lane =>
+  REQUEST_KINDS.some((request) => request === kind) ? "requests" : "long";
 
 export interface Candidate {
   job: string;

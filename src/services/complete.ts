@@ -60,10 +60,12 @@ type Question = Omit<CompletePayload, "kind" | "model">;
 function completionQuestion(body: CreateCompletion): Question {
   const prompts = promptsOf(body);
   const empty = prompts.findIndex((prompt) => prompt.length === 0);
-  if (empty >= 0) throw new ApiError("invalid_request", "prompt: an empty prompt has nothing to go on from.", { param: "prompt" });
+  if (empty >= 0)
+    throw new ApiError("invalid_request", "prompt: an empty prompt has nothing to go on from.", { param: "prompt" });
   const echo = body.echo ?? false;
   const stream = body.stream ?? false;
-  if (echo && stream) throw new ApiError("invalid_request", "echo: not with stream; ask for one of the two.", { param: "echo" });
+  if (echo && stream)
+    throw new ApiError("invalid_request", "echo: not with stream; ask for one of the two.", { param: "echo" });
   const maxTokens = body.max_tokens ?? COMPLETION_TOKENS;
   if (maxTokens === 0 && !echo) {
     throw new ApiError("invalid_request", "max_tokens: 0 gives nothing without echo.", { param: "max_tokens" });

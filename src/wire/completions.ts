@@ -41,7 +41,9 @@ export const CreateCompletion = z
       TokenPrompt,
       z.array(TokenPrompt).min(1).max(MAX_CHOICES),
     ]),
-    max_tokens: nullable(MaxTokens).meta({ description: "16 where it is not given; 0 with echo scores the prompt alone" }),
+    max_tokens: nullable(MaxTokens).meta({
+      description: "16 where it is not given; 0 with echo scores the prompt alone",
+    }),
     echo: nullable(z.boolean()),
     logprobs: nullable(z.int().min(0).max(20)),
     best_of: only(1, null),

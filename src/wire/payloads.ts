@@ -6,7 +6,9 @@ import { ModelFacts, ModelRef } from "./models.ts";
 import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
-export const JobKind = z.enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "train"]).meta({ id: "JobKind" });
+export const JobKind = z
+  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "train"])
+  .meta({ id: "JobKind" });
 
 /** What people wait for: a worker holds many of them at once and works on them together, beside its long jobs. */
 export const REQUEST_KINDS = ["score", "complete", "tokenize"] as const satisfies readonly JobKind[];

@@ -20,7 +20,9 @@ beforeAll(async () => {
 const body = { model: "teacher", prompt: "The sky is" };
 const chatBody = { model: "teacher", messages: [{ role: "user", content: "Hi" }] };
 
-const logprobs = (...tokens: [text: string, logprob: number | null, likeliest?: [string, number][]][]): TokenLogprobs => ({
+const logprobs = (
+  ...tokens: [text: string, logprob: number | null, likeliest?: [string, number][]][]
+): TokenLogprobs => ({
   token_ids: tokens.map((_, i) => i + 1),
   token_texts: tokens.map(([text]) => text),
   logprobs: tokens.map(([, logprob]) => logprob),
@@ -93,7 +95,14 @@ describe("what is asked of the worker", () => {
       ...output(),
       prompts: [{ num_tokens: 3, text: "The sky is", logprobs: read }],
       choices: [
-        { item: 0, sample: 0, text: " blue", finish_reason: "length", num_tokens: 1, logprobs: logprobs([" blue", -0.5, [[" blue", -0.5]]]) },
+        {
+          item: 0,
+          sample: 0,
+          text: " blue",
+          finish_reason: "length",
+          num_tokens: 1,
+          logprobs: logprobs([" blue", -0.5, [[" blue", -0.5]]]),
+        },
       ],
     });
     const { body: answer } = await pending;
@@ -113,7 +122,13 @@ describe("what is asked of the worker", () => {
 
   it("a conversation: parts joined, developer as system, all the room there is", async () => {
     const messages = [
-      { role: "developer", content: [{ type: "text", text: "Be " }, { type: "text", text: "brief." }] },
+      {
+        role: "developer",
+        content: [
+          { type: "text", text: "Be " },
+          { type: "text", text: "brief." },
+        ],
+      },
       { role: "user", content: "Hi" },
     ];
     const pending = ask(project, "POST", CHAT, { ...chatBody, messages, logprobs: true, top_logprobs: 2 });
@@ -255,7 +270,15 @@ describe("a stream", () => {
   it("of what fails ends with the error", async () => {
     const pending = ask(project, "POST", COMPLETE, { ...body, stream: true });
     const { job, fence } = (await leased()).lease;
-    await worker.ask({ type: "fail", job, fence, lineage: null, code: "empty_prompt", detail: "none", retryable: false });
+    await worker.ask({
+      type: "fail",
+      job,
+      fence,
+      lineage: null,
+      code: "empty_prompt",
+      detail: "none",
+      retryable: false,
+    });
     expect(events((await pending).body)).toMatchObject([{ error: { code: "job_failed" } }]);
   });
 });
@@ -270,7 +293,9 @@ describe("a model's tokenizer", () => {
   };
 
   it("information, tokens, text", async () => {
-    expect(await answered(ask(project, "GET", "/m/teacher/tokenizer_info"), [], [])).toMatchObject({ eos_token: "</s>" });
+    expect(await answered(ask(project, "GET", "/m/teacher/tokenizer_info"), [], [])).toMatchObject({
+      eos_token: "</s>",
+    });
     const there = ask(project, "POST", "/m/teacher/tokenize", { prompt: "The sky", add_special_tokens: false });
     expect(await answered(there, [[7, 8]], [])).toEqual({ tokens: [7, 8], count: 2 });
     const back = ask(project, "POST", "/m/teacher/detokenize", { tokens: [7, 8] });

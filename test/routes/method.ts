@@ -14,7 +14,8 @@ import type { App } from "../../src/services/context.ts";
 import type { TestProject } from "../services/project.ts";
 
 const app = new OpenAPIHono<App>();
-for (const router of [checkpoints, completions, evaluations, leaderboard, preferences, runs, scores]) app.route("/", router);
+for (const router of [checkpoints, completions, evaluations, leaderboard, preferences, runs, scores])
+  app.route("/", router);
 app.onError((error, c) => {
   if (error instanceof HTTPException) return error.getResponse();
   if (!(error instanceof ApiError)) throw error;
