@@ -80,7 +80,7 @@ function completionQuestion(body: CreateCompletion): Question {
 }
 
 function chatQuestion(body: CreateChatCompletion): Question {
-  if (body.top_logprobs != null && body.logprobs !== true) {
+  if ((body.top_logprobs ?? null) !== null && body.logprobs !== true) {
     throw new ApiError("invalid_request", "top_logprobs: needs logprobs: true.", { param: "top_logprobs" });
   }
   return {

@@ -71,7 +71,7 @@ class Sent {
   }
 
   /** What was held back, and the end. */
-  last_of(choice: Choice): Growth {
+  remainder(choice: Choice): Growth {
     const index = choiceIndex(choice, this.#n);
     const text = choice.text.slice(this.#characters.get(index) ?? 0);
     return this.#grow(index, text, rest(choice.logprobs, this.#tokens.get(index) ?? 0), choice.finish_reason);
@@ -107,7 +107,7 @@ async function nextPage(ctx: Context, job: string, after: number): Promise<Delta
   return page;
 }
 
-async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator<string> {
+async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator<string, undefined> {
   const sent = new Sent(body.n ?? 1);
   const until = Date.now() + 1000 * COMPLETION_WAIT_S;
   for (;;) {
@@ -116,10 +116,10 @@ async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator
     yield growths.map((growth) => event(chunk(job, body, growth))).join("") || HEARTBEAT;
     const output = await outputOf(ctx, page.job);
     if (output?.kind === "complete") {
-      yield output.choices.map((choice) => event(chunk(job, body, sent.last_of(choice)))).join("");
+      yield output.choices.map((choice) => event(chunk(job, body, sent.remainder(choice)))).join("");
       if (body.stream_options?.include_usage === true) yield event(withUsage(job, body, output));
       yield DONE;
-      return;
+      return undefined;
     }
     if (sent.last < 0 && Date.now() > until) {
       throw new ApiError("unavailable", "No worker has begun to answer; see GET /v1/workers, and try again.");
@@ -134,9 +134,9 @@ export function completionStream(ctx: Context, job: JobState, body: Asked): Read
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
       try {
-        const { done, value } = await source.next();
-        if (done === true) controller.close();
-        else controller.enqueue(encoder.encode(value));
+        const next = await source.next();
+        if (next.done === true) controller.close();
+        else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
         if (!(error instanceof ApiError)) throw error;
         controller.enqueue(encoder.encode(event(error.body())));

@@ -101,7 +101,8 @@ describe("openai for Node", () => {
   test("a reader that leaves a stream stops the work", async () => {
     const asked = { model, prompt, max_tokens: 400, n: 64, stream: true as const, seed: 1 };
     const stream = await openai.completions.create(asked);
-    for await (const _ of stream) break;
+    await stream[Symbol.asyncIterator]().next();
+    stream.controller.abort();
     const newest = async () => {
       for await (const { id } of harness.client.jobs()) return harness.client.job(id);
       return null;
