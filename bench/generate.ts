@@ -17,7 +17,7 @@ const MAX_NEW_TOKENS = 96;
 const GOAL = 1.5;
 /** Two best logits that are closer may be chosen either way. */
 const TIE = 1e-4;
-const FILES = ["self_instruct_eval.jsonl", "sciq.jsonl", "commonsense_qa.jsonl", "gsm8k_train.jsonl"];
+const FILES = ["common_gen.jsonl", "sciq.jsonl", "commonsense_qa.jsonl", "gsm8k_train.jsonl"];
 
 const Line = z.object({ prompt: z.string() });
 const Ids = z.array(z.int());
