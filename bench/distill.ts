@@ -10,12 +10,12 @@ import { embeddedTeacher } from "../scripts/stack/stack.ts";
 import { svg } from "./distill/chart.ts";
 import type { Chart } from "./distill/chart.ts";
 import { findings, rows } from "./distill/findings.ts";
-import { call } from "./distill/program.ts";
+import { call } from "./program.ts";
 import { findingsTable, page, sidesTable } from "./distill/report.ts";
 import type { Report } from "./distill/report.ts";
 import { DPKD, FORWARD_KL, JSD, alternating, floor, measure, ours, plain, trl } from "./distill/sides.ts";
 import type { Choice, Measured, Objective, Side, TrlTrainer, Where } from "./distill/sides.ts";
-import { median } from "./distill/stats.ts";
+import { median } from "./stats.ts";
 import { byLength, byVocabulary } from "./distill/sweeps.ts";
 import { TRL, trlPython } from "./distill/trl.ts";
 import type { Goal } from "./main.ts";
@@ -123,8 +123,8 @@ async function prepare(size: typeof FULL, data: string, folder: string) {
     steps: size.repetitions + size.warmup,
     seed: SEED,
   };
-  const { source } = await call({ file: "prepare.py" }, request, z.strictObject({ source: z.string() }));
-  const { versions, steps } = await call({ file: "account.py" }, { folder }, Accounts);
+  const { source } = await call({ file: "distill/prepare.py" }, request, z.strictObject({ source: z.string() }));
+  const { versions, steps } = await call({ file: "distill/account.py" }, { folder }, Accounts);
   return { source, versions: { ...versions, trl: TRL }, accounts: steps };
 }
 

@@ -2,7 +2,10 @@
 import { UserError } from "../scripts/stack/hold.ts";
 import { fail } from "../scripts/stack/lifetime.ts";
 import { distill } from "./distill.ts";
-import { scoreParity } from "./score-parity.ts";
+import { generate } from "./generate.ts";
+import { lmEval } from "./lm-eval.ts";
+import { scoreParity } from "./score/parity.ts";
+import { score } from "./score.ts";
 
 export interface Goal {
   what: string;
@@ -11,7 +14,13 @@ export interface Goal {
   met: boolean;
 }
 
-const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = { distill, "score-parity": scoreParity };
+const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = {
+  distill,
+  score,
+  generate,
+  "lm-eval": lmEval,
+  "score-parity": scoreParity,
+};
 
 const [name = "", ...args] = process.argv.slice(2);
 try {

@@ -77,6 +77,12 @@ export const EVALUATION_BATCH = 32;
 
 /** How long an answer is waited for by default, s: scores and preferences; elsewhere 0. */
 export const DEFAULT_WAIT_S = 30;
+/** How long a completion is waited for, s: its clients know no 202. */
+export const COMPLETION_WAIT_S = 60;
+/** Choices of one completion request: prompts times choices of each. */
+export const MAX_CHOICES = 128;
+/** New tokens of a chat completion that names no limit; the model's context ends it sooner. */
+export const MAX_COMPLETION_TOKENS = 16_384;
 /** `Prefer: wait` is cut to this, s. */
 export const MAX_WAIT_S = 60;
 /** `Retry-After` of a 202, s. */

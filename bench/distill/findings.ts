@@ -1,7 +1,7 @@
 // From what was measured to the goals. Pure.
 import type { Goal } from "../main.ts";
 import type { Choice, Measured } from "./sides.ts";
-import { median, relativeDifference, sum } from "./stats.ts";
+import { median, relativeDifference, sum } from "../stats.ts";
 
 /** Of one step, as bench/distill/account.py counts it. */
 export interface StepAccount {

@@ -1,7 +1,7 @@
 // The page docs/benchmarks.md and the table in the terminal, from the same figures. Pure.
 import type { Finding, Row, StepAccount } from "./findings.ts";
 import type { Choice } from "./sides.ts";
-import { sum } from "./stats.ts";
+import { sum } from "../stats.ts";
 
 export interface Report {
   rows: Row[];

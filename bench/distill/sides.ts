@@ -1,11 +1,22 @@
 // Who is measured, and how: every side and phase in a fresh process, in alternating order, on the same rows.
 import { rmSync } from "node:fs";
 import { join } from "node:path";
+import { z } from "zod";
 import { HEAD_CHUNK } from "../../src/config.ts";
-import { Answer, call } from "./program.ts";
-import type { Program } from "./program.ts";
+import { call } from "../program.ts";
+import type { Program } from "../program.ts";
 
 export const THREADS = 2;
+
+/** Seconds and losses are of every step, warm-up included; bytes as bench/distill/harness.py says. */
+const Answer = z.strictObject({
+  seconds: z.array(z.number().positive()),
+  losses: z.array(z.number()),
+  loaded_bytes: z.int().positive(),
+  peak_bytes: z.int().positive(),
+  notes: z.record(z.string(), z.number()),
+});
+type Answer = z.infer<typeof Answer>;
 
 export type Objective =
   | { type: "dpkd"; beta: number; kd_ratio: number }
@@ -37,23 +48,28 @@ export interface Side {
 
 export const plain = (): Side => ({
   name: "plain",
-  program: { file: "plain.py" },
+  program: { file: "distill/plain.py" },
   objective: DPKD,
   options: {},
 });
 
-export const floor = (): Side => ({ name: "floor", program: { file: "floor.py" }, objective: DPKD, options: {} });
+export const floor = (): Side => ({
+  name: "floor",
+  program: { file: "distill/floor.py" },
+  objective: DPKD,
+  options: {},
+});
 
 export const ours = (objective: Objective, phase: Phase): Side => ({
   name: `ours ${objective.type} ${phase}`,
-  program: { file: "ours.py" },
+  program: { file: "distill/ours.py" },
   objective,
   options: { phase, head_chunk: HEAD_CHUNK },
 });
 
 export const trl = (python: string, objective: Objective, trainer: TrlTrainer): Side => ({
   name: `trl ${trainer} ${objective.type}`,
-  program: { file: "gkd.py", python },
+  program: { file: "distill/gkd.py", python },
   objective,
   options: { trainer },
 });

@@ -2,10 +2,10 @@
 import { join } from "node:path";
 import { z } from "zod";
 import type { Line } from "./chart.ts";
-import { call } from "./program.ts";
+import { call } from "../program.ts";
 import { DPKD, measure, ours, plain } from "./sides.ts";
 import type { Measured, Side } from "./sides.ts";
-import { median } from "./stats.ts";
+import { median } from "../stats.ts";
 
 /** One dropped and one measured: a plot shows the shape, the table the figures. */
 const STEPS = { skip: 0, warmup: 1, steps: 1 };
@@ -30,7 +30,7 @@ async function sweep(
   for (const value of values) {
     const folder = join(options.root, `${name}-${value}`);
     const request = { folder, models: options.models, ...options.shape(value), batch_size: BATCH, seed: SEED };
-    await call({ file: "synthetic.py" }, { ...request, steps: STEPS.warmup + STEPS.steps }, z.strictObject({}));
+    await call({ file: "distill/synthetic.py" }, { ...request, steps: STEPS.warmup + STEPS.steps }, z.strictObject({}));
     for (const side of sides) {
       const measured = await measure(side, { folder, work: join(folder, "work") }, STEPS);
       const line = lines.get(measured.side) ?? [];

@@ -41,6 +41,7 @@ class Worker:
                 capabilities=Capabilities(kinds=["score"], models=["teacher"], device="cpu"),
                 fingerprint=fingerprint(backend),
                 slots=slots,
+                requests=1,
             ),
             accept=self._accept,
             held_runs=lambda: [HeldRun(run="run_1", lineage=0, head=3, hash="a" * 64)],
@@ -235,8 +236,9 @@ def test_cancel(pool: FakePool, worker: Worker) -> None:
 
 
 def test_every_slot_taken_refuses(pool: FakePool, worker: Worker, journal: Journal) -> None:
-    pool.lease(lease(PAYLOAD, job="job_1"))
-    worker.job()
+    for number in range(2):  # one slot, one request
+        pool.lease(lease(PAYLOAD, job=f"job_{number}"))
+        worker.job(number)
     pool.lease(lease(PAYLOAD, job="job_2"))
     refused = journal.wait_final("job_2")
     assert refused.type == "refuse" and refused.retryable and "slot" in refused.reason

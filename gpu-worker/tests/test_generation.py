@@ -190,7 +190,7 @@ def test_a_prompt_too_long_names_its_item(room: Room, journal: Journal) -> None:
 
 
 def test_compare_scores_texts_as_scores_do(room: Room, journal: Journal) -> None:
-    from understudy_worker import scoring
+    from understudy_worker.scoring import Scoring, score
     from understudy_worker.wire import ScorePayload
 
     models = {name: json.loads(ref(name).model_dump_json()) for name in ("teacher", "student")}
@@ -214,7 +214,7 @@ def test_compare_scores_texts_as_scores_do(room: Room, journal: Journal) -> None
             }
         )
     )  # fmt: skip
-    scored = scoring.run(asked, local_job(journal, asked), room.models)
+    (scored,) = score([Scoring.of(asked, local_job(journal, asked), room.models)], tick=lambda: None)
     for pair, (by_teacher, by_student) in zip(output.items, scored.items, strict=True):
         assert pair.teacher.scored.token_ids == by_teacher.token_ids
         assert pair.teacher.scored.student_logprobs == pytest.approx(by_teacher.student_logprobs, abs=1e-5)

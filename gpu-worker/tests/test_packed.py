@@ -11,7 +11,7 @@ from transformers import PreTrainedModel
 
 from understudy_worker.forward import Tokens, response_states
 from understudy_worker.models import LoadedModel
-from understudy_worker.packed import attention
+from understudy_worker.packed import Segments, attention
 
 
 def sequences(*lengths: int) -> list[Tokens]:
@@ -78,4 +78,4 @@ def test_the_computed_tokens_are_the_real_ones(room: Any) -> None:
 def test_a_short_sliding_window_is_refused() -> None:
     query = torch.zeros(1, 2, 8, 4)
     with pytest.raises(ValueError, match="sliding window of 3"):
-        attention(torch.nn.Module(), query, query, query, None, segments=(8,), sliding_window=3)
+        attention(torch.nn.Module(), query, query, query, None, layout=Segments((8,)), sliding_window=3)

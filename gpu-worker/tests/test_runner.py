@@ -12,8 +12,9 @@ from blob_server import BlobServer
 from conftest import Room, ref
 from journal import Journal, lease, local_job
 
-from understudy_worker import runner as runner_module
+from understudy_worker import endings
 from understudy_worker.jobs import Job
+from understudy_worker.requests import Requests
 from understudy_worker.runner import Runner
 from understudy_worker.wire import BlobRef, ModelFacts, Output, PrepareOutput
 
@@ -29,7 +30,8 @@ SCORE = {
 
 @pytest.fixture
 def runner(room: Room) -> Runner:
-    return Runner(backend=room.backend, models=room.models, blobs=room.blobs, trainer=room.trainer(), slots=1)
+    requests = Requests(backend=room.backend, models=room.models, blobs=room.blobs)
+    return Runner(backend=room.backend, blobs=room.blobs, trainer=room.trainer(), requests=requests, slots=1)
 
 
 def run(runner: Runner, journal: Journal, payload: dict[str, Any], *, lineage: int | None = None) -> Any:
@@ -67,7 +69,7 @@ def test_a_large_payload_comes_as_a_blob(runner: Runner, journal: Journal, blob_
 def test_a_large_result_goes_as_a_blob(
     runner: Runner, journal: Journal, room: Room, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(runner_module, "INLINE_BYTES", 200)
+    monkeypatch.setattr(endings, "INLINE_BYTES", 200)
     done = run(runner, journal, SCORE)
     assert done.output is None and isinstance(done.artifact, BlobRef)
     assert done.artifact.key.startswith("proj_1/job_1/1/")

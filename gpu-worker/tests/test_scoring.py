@@ -11,12 +11,12 @@ import torch
 from conftest import Room, ref
 from journal import Journal, local_job
 
-from understudy_worker import scoring
+from understudy_worker import decoding, scoring, token_logprobs
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.models import LoadedModel
-from understudy_worker.scoring import logprobs
-from understudy_worker.wire import ScorePayload
+from understudy_worker.scoring import Scoring, logprobs, score
+from understudy_worker.wire import ScoreOutput, ScorePayload
 
 
 def sequences(count: int, *, vocabulary: int, seed: int = 0, most: int = 60) -> list[Tokens]:
@@ -37,34 +37,75 @@ def plain(loaded: LoadedModel, tokens: Tokens) -> list[float]:
     return [float(table[at - 1, tokens.ids[at]]) for at in range(tokens.prompt_length, len(tokens))]
 
 
+def nothing() -> None:
+    pass
+
+
+def run(asked: ScorePayload, journal: Journal, room: Room) -> ScoreOutput:
+    (output,) = score([Scoring.of(asked, local_job(journal, asked), room.models)], tick=nothing)
+    return output
+
+
+@pytest.mark.parametrize("row_tokens", [decoding.ROW_TOKENS, 100])
 @pytest.mark.parametrize("name", ["teacher", "student", "gpt2"])
-def test_equals_plain_transformers(room: Room, name: str) -> None:
-    loaded = room.models.get(ref(name), tick=lambda: None)
+def test_equals_plain_transformers(room: Room, name: str, row_tokens: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(scoring, "ROW_TOKENS", row_tokens)
+    loaded = room.models.get(ref(name), tick=nothing)
     batch = sequences(20, vocabulary=loaded.model.config.vocab_size)
-    for tokens in batch:
-        assert logprobs(loaded, tokens) == pytest.approx(plain(loaded, tokens), abs=1e-5)
+    for tokens, (values,) in zip(batch, logprobs(loaded, [[tokens] for tokens in batch], tick=nothing), strict=True):
+        assert values == pytest.approx(plain(loaded, tokens), abs=1e-5)
+
+
+@pytest.mark.parametrize("name", ["teacher", "gpt2"])
+def test_what_responses_share_is_read_once(room: Room, name: str) -> None:
+    """Responses to one prompt, some of which begin alike, one the beginning of another, one given twice."""
+    loaded = room.models.get(ref(name), tick=nothing)
+    prompt = tuple(range(5, 45))
+    responses = [(9, 8, 7, 6), (9, 8, 7), (9, 8, 1, 2, 3), (4,), (9, 8, 7, 6), (4, 4, 4)]
+    batch = [Tokens(ids=(*prompt, *response), prompt_length=len(prompt)) for response in responses]
+    read: list[int] = []
+    hook = loaded.model.base_model.register_forward_pre_hook(
+        lambda *given: read.append(given[2]["input_ids"].numel()), with_kwargs=True
+    )
+    (found,) = logprobs(loaded, [batch], tick=nothing)
+    hook.remove()
+    assert read == [40 + 4 + 3 + 3]
+    for tokens, values in zip(batch, found, strict=True):
+        assert values == pytest.approx(plain(loaded, tokens), abs=1e-5)
 
 
 def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal) -> None:
-    """In one payload with others, in another order, alone: the same bits."""
+    """In one payload with others, in another order, alone."""
     texts = ["Blue.", "the colour of grass " * 9, "", "1 2 3 4", "Paris, and the capital of Italy is Rome."]
 
     def scored(responses: list[str]) -> dict[str, list[float]]:
         asked = payload(items=[{"prompt": "The sky is", "responses": responses}])
-        output = scoring.run(asked, local_job(journal, asked), room.models)
+        output = run(asked, journal, room)
         return {text: item.student_logprobs for text, item in zip(responses, output.items[0], strict=True)}
 
     together = scored(texts)
     assert scored(texts[::-1]) == together
-    assert all(scored([text]) == {text: together[text]} for text in texts)
+    for text in texts:
+        assert scored([text])[text] == pytest.approx(together[text], abs=1e-5)
+
+
+def test_requests_together_get_what_each_gets_alone(room: Room, journal: Journal) -> None:
+    asked = [payload(items=[{"prompt": "The sky is", "responses": [text, "Blue."]}]) for text in ("", "green")]
+    together = score([Scoring.of(one, local_job(journal, one), room.models) for one in asked], tick=nothing)
+    for one, output in zip(asked, together, strict=True):
+        alone = run(one, journal, room)
+        assert output.tokens == alone.tokens
+        for got, expected in zip(output.items[0], alone.items[0], strict=True):
+            assert got.token_ids == expected.token_ids
+            assert got.teacher_logprobs == pytest.approx(expected.teacher_logprobs, abs=1e-5)
 
 
 def test_chunks_of_the_head_change_nothing(teacher: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = sequences(10, vocabulary=teacher.model.config.vocab_size, seed=2)
-    whole = [logprobs(teacher, tokens) for tokens in batch]
-    monkeypatch.setattr(scoring, "HEAD_CHUNK", 3)
-    for tokens, values in zip(batch, whole, strict=True):
-        assert logprobs(teacher, tokens) == pytest.approx(values, abs=1e-5)
+    (whole,) = logprobs(teacher, [batch], tick=nothing)
+    monkeypatch.setattr(token_logprobs, "HEAD_CHUNK", 3)
+    for got, values in zip(logprobs(teacher, [batch], tick=nothing)[0], whole, strict=True):
+        assert got == pytest.approx(values, abs=1e-5)
 
 
 def payload(**changes: Any) -> ScorePayload:
@@ -80,7 +121,7 @@ def payload(**changes: Any) -> ScorePayload:
 
 def test_a_payload_from_end_to_end(room: Room, journal: Journal, teacher: LoadedModel) -> None:
     asked = payload()
-    output = scoring.run(asked, local_job(journal, asked), room.models)
+    output = run(asked, journal, room)
     first, empty, _ = output.items[0]
     assert empty.token_ids == [teacher.end_id]
     assert first.token_ids[-1] == teacher.end_id and "".join(first.token_texts[:-1]) == "Blue."
@@ -91,14 +132,14 @@ def test_a_payload_from_end_to_end(room: Room, journal: Journal, teacher: Loaded
 
 def test_raw_has_no_end_token(room: Room, journal: Journal) -> None:
     asked = payload(template="raw", items=[{"prompt": "The sky is", "responses": ["", " blue"]}])
-    output = scoring.run(asked, local_job(journal, asked), room.models)
+    output = run(asked, journal, room)
     assert output.items[0][0].token_ids == []
     assert "".join(output.items[0][1].token_texts) == " blue"
 
 
 def test_a_response_is_cut_at_the_context(room: Room, journal: Journal) -> None:
     asked = payload(items=[{"prompt": "Count", "responses": ["1 " * 600]}])
-    output = scoring.run(asked, local_job(journal, asked), room.models)
+    output = run(asked, journal, room)
     loaded = room.models.get(ref("teacher"), tick=lambda: None)
     assert 0 < len(output.items[0][0].token_ids) < loaded.context_length
     assert output.items[0][0].token_ids[-1] != loaded.end_id
@@ -107,7 +148,7 @@ def test_a_response_is_cut_at_the_context(room: Room, journal: Journal) -> None:
 def test_a_prompt_longer_than_the_context_fails(room: Room, journal: Journal) -> None:
     asked = payload(items=[{"prompt": "word " * 400, "responses": ["x"]}])
     with pytest.raises(WorkerError) as error:
-        scoring.run(asked, local_job(journal, asked), room.models)
+        run(asked, journal, room)
     assert error.value.code == "prompt_too_long"
 
 
@@ -116,5 +157,5 @@ def test_a_broken_model_says_so(room: Room, journal: Journal) -> None:
     with torch.no_grad():
         next(loaded.model.parameters()).fill_(float("nan"))
     with pytest.raises(WorkerError) as error:
-        scoring.run(payload(), local_job(journal, payload()), room.models)
+        run(payload(), journal, room)
     assert error.value.code == "nonfinite_logprob"

@@ -67,7 +67,16 @@ def test_precision(smol: LoadedModel) -> None:
         tokens_of(smol, prompt, response, template="chat", max_length=smol.context_length) for prompt, response in PAIRS
     ]
     for tokens in sequences:
-        assert logprobs(smol, tokens) == pytest.approx(plain(smol, tokens), abs=1e-5)
+        assert logprobs(smol, [[tokens]], tick=lambda: None) == [[pytest.approx(plain(smol, tokens), abs=1e-5)]]
+
+
+def test_precision_in_company(smol: LoadedModel) -> None:
+    prompt, _ = PAIRS[0]
+    responses = [response for _, response in PAIRS]
+    group = [tokens_of(smol, prompt, one, template="chat", max_length=smol.context_length) for one in responses]
+    (found,) = logprobs(smol, [group], tick=lambda: None)
+    for tokens, values in zip(group, found, strict=True):
+        assert values == pytest.approx(plain(smol, tokens), abs=1e-4)
 
 
 def test_greedy_answers_equal_transformers(smol: LoadedModel) -> None:

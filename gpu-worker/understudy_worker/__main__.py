@@ -43,7 +43,10 @@ def parser() -> argparse.ArgumentParser:
     result.add_argument(
         "--threads", type=_positive, default=None, help="CPU threads of one operation (default: all cores)"
     )
-    result.add_argument("--slots", type=_positive, default=1, help="jobs at one time (default 1)")
+    result.add_argument("--slots", type=_positive, default=1, help="long jobs at one time (default 1)")
+    result.add_argument(
+        "--requests", type=_requests, default=64, help="scores and completions in hand beside them (default 64)"
+    )
     result.add_argument(
         "--name", type=_name, default=None, help="how the pool lists this worker (default: the host's name)"
     )
@@ -69,6 +72,12 @@ def _address(text: str) -> Address:
 def _positive(text: str) -> int:
     if not text.isdecimal() or not 1 <= int(text) <= 64:
         raise argparse.ArgumentTypeError(f"expected a number from 1 to 64, not {text!r}")
+    return int(text)
+
+
+def _requests(text: str) -> int:
+    if not text.isdecimal() or not 1 <= int(text) <= 256:
+        raise argparse.ArgumentTypeError(f"expected a number from 1 to 256, not {text!r}")
     return int(text)
 
 
@@ -122,6 +131,7 @@ def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
     from understudy_worker.identity import Identity
     from understudy_worker.models import Models
     from understudy_worker.ranks import Ranks
+    from understudy_worker.requests import Requests
     from understudy_worker.runner import Runner
     from understudy_worker.sources import Sources
     from understudy_worker.teacher_cache import TeacherCache
@@ -141,17 +151,19 @@ def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
         engine.serve()
         ranks.leave()
     trainer = Trainer(engine)
-    runner = Runner(backend=backend, models=models, blobs=blobs, trainer=trainer, slots=arguments.slots)
+    requests = Requests(backend=backend, models=models, blobs=blobs)
+    runner = Runner(backend=backend, blobs=blobs, trainer=trainer, requests=requests, slots=arguments.slots)
     identity = Identity(
         worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",
         boot=secrets.token_hex(16),
         capabilities=Capabilities(
-            kinds=["prepare", "score", "compare", "generate", "train"],
+            kinds=["prepare", "score", "complete", "tokenize", "compare", "generate", "train"],
             models=sorted(declared),
             device=str(backend.device),
         ),
         fingerprint=own,
         slots=arguments.slots,
+        requests=arguments.requests,
     )
     connection = Connection(
         arguments.url, key=key, identity=identity, accept=runner.accept, held_runs=trainer.runs.held

@@ -250,7 +250,7 @@ class Connection:
 
     def _take(self, lease: Lease) -> None:
         job = Job(lease=lease, submit=self.submit)
-        if self._leaving or len(self._jobs) >= self._identity.slots:
+        if self._leaving or len(self._jobs) >= self._identity.slots + self._identity.requests:
             reason = "leaving" if self._leaving else "every slot is taken"
             log.warning("lease %s fence %d refused: %s", lease.job, lease.fence, reason)
             self._enqueue(job, refusal(lease, reason), Future())

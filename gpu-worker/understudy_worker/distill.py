@@ -13,6 +13,7 @@ from understudy_worker.engine import Engine
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job, Pipeline
 from understudy_worker.memory import OutOfMemory
+from understudy_worker.models import Models
 from understudy_worker.samples import SOURCES, store
 from understudy_worker.step import RunState, StepOutcome, plan_at
 from understudy_worker.wire import HeldRun, Mismatch, Rows, StepDone, TrainOutput, TrainPayload
@@ -63,6 +64,10 @@ class Trainer:
         # A group of ranks holds one run: the others follow one state.
         self.runs = Runs(keep=RUNS_KEPT if engine.ranks.world == 1 else 1)
         self._engine = engine
+
+    @property
+    def models(self) -> Models:
+        return self._engine.models
 
     def run(self, payload: TrainPayload, job: Job) -> TrainOutput:
         """Take the steps of one span; they go ahead in `step` frames."""

@@ -31,6 +31,7 @@ from understudy_worker.step import RunState, StepOutcome, genesis_hash, take_ste
 from understudy_worker.student import Student, prepare_student
 from understudy_worker.teacher import FrozenTeacher
 from understudy_worker.teacher_cache import TeacherCache
+from understudy_worker.turns import TURN
 from understudy_worker.wire import (
     ModelRef,
     PlanEntry,
@@ -186,7 +187,8 @@ class Engine:
         self.ranks.lead("step", plan=plan.model_dump(mode="json", by_alias=True))
         with self.ranks.together():
             self.ranks.agree(lambda: state.drawn.require(state.head + 1, blobs=self.blobs))
-            return take_step(state, plan=plan)
+            with TURN:
+                return take_step(state, plan=plan)
 
     def gather(self, state: RunState, what: Gathered) -> dict[str, Tensor]:
         """Copies on the CPU, whole, of what a checkpoint or a resume state holds; empty on ranks that follow."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.functional import pad
 from transformers import PreTrainedModel
 
 from understudy_worker import packed
@@ -19,6 +20,9 @@ from understudy_worker.errors import WorkerError
 
 # A model's own logits and ours may differ by rounding only (measured 1e-5 on logits of about 20).
 PROBE_TOLERANCE = 1e-3
+# Products of fewer rows take another kernel on CPUs, whose logits differ by 4e-5 (measured: below 16 rows; from 16 to
+# 1,100 rows each row's bits are the same).
+LEAST_ROWS = 16
 # Tokens of each of the two sequences that a model is tried with.
 PROBE_LENGTH = 6
 
@@ -42,7 +46,7 @@ def response_states(body: nn.Module, sequences: Sequence[Tokens]) -> Tensor:
     """states_ND: the state after the final norm that predicts each response token, sequence after sequence.
 
     `body` maps token ids to states (`model.base_model`). The sequences are laid end to end in one row, so that no
-    padding is computed; each attends to itself alone (`packed.attention`) and counts its positions from 0.
+    padding is computed; each attends to itself alone (`packed.Segments`) and counts its positions from 0.
     """
     device = next(body.parameters()).device
     ids_1L = torch.tensor([[token for tokens in sequences for token in tokens.ids]], device=device)
@@ -52,7 +56,7 @@ def response_states(body: nn.Module, sequences: Sequence[Tokens]) -> Tensor:
         position_ids=positions_1L,
         attention_mask=packed.NO_MASK.to(device),
         use_cache=False,
-        segments=tuple(map(len, sequences)),
+        layout=packed.Segments(tuple(map(len, sequences))),
     ).last_hidden_state[0]
     return states_LD[_predicting(sequences).to(device)]
 
@@ -122,6 +126,11 @@ class Head:
         ids_1L = torch.tensor([tokens.ids], device=model.device)
         logits: Tensor = model(input_ids=ids_1L, use_cache=False).logits
         return logits[0, :-1].float()
+
+
+def enough_rows(states_ND: Tensor) -> Tensor:
+    """The same rows, with zero rows below them up to LEAST_ROWS."""
+    return pad(states_ND, (0, 0, 0, max(0, LEAST_ROWS - len(states_ND))))
 
 
 def _output_transform(config: Any) -> Callable[[Tensor], Tensor]:

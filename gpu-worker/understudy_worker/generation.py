@@ -1,24 +1,25 @@
-"""Responses from a model: batched, with a KV cache. A batch's composition fixes its shapes, so the same batch run again
-gives the same bits.
+"""Responses from a model, by the batch. A batch's composition fixes all shapes, so the same batch run again gives the
+same bits.
 
-Shape suffixes: B sequences still running, T padded prompt length, L tokens so far, V vocabulary.
+Shape suffixes: A sequences still running, V vocabulary.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import torch
-from torch import Tensor
-from transformers import DynamicCache
 
+from understudy_worker.decoding import Decoder
 from understudy_worker.errors import WorkerError
 from understudy_worker.jobs import Job, Pipeline
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.sampling import Draws, next_tokens
 from understudy_worker.scoring import score_tokens, shared_context
+from understudy_worker.text import Written
 from understudy_worker.tokens import Prompt, check_room, encode_prompt, tokens_of
+from understudy_worker.turns import TURN
 from understudy_worker.wire import (
     ComparedAnswer,
     ComparedPair,
@@ -51,29 +52,19 @@ class _Sequence:
     prompt_ids: list[int]
     room: int
     draws: Draws
-    ids: list[int] = field(default_factory=list)
-    answer: Answer | None = None
+    written: Written
 
-    def add(self, token: int, loaded: LoadedModel, *, stop: Sequence[str]) -> None:
-        """Append a token and see whether the response is finished."""
-        self.ids.append(token)
-        if token in loaded.stop_ids:
-            self._finish(self._text(loaded, self.ids[:-1]), "stop")
-            return
-        if stop:
-            text = self._text(loaded, self.ids)
-            ends = [at for at in (text.find(mark) for mark in stop) if at >= 0]
-            if ends:
-                self._finish(text[: min(ends)], "stop")
-                return
-        if len(self.ids) >= self.room:
-            self._finish(self._text(loaded, self.ids), "length")
+    def add(self, token: int) -> None:
+        self.written.add(token)
+        if self.written.finish_reason is None and len(self.written.ids) >= self.room:
+            self.written.end("length")
 
-    def _text(self, loaded: LoadedModel, ids: list[int]) -> str:
-        return str(loaded.tokenizer.decode(ids, skip_special_tokens=True))
-
-    def _finish(self, text: str, reason: FinishReason) -> None:
-        self.answer = Answer(response=text, finish_reason=reason, ids=tuple(self.ids))
+    @property
+    def answer(self) -> Answer | None:
+        written = self.written
+        if written.finish_reason is None:
+            return None
+        return Answer(response=written.text, finish_reason=written.finish_reason, ids=tuple(written.ids))
 
 
 def generate(
@@ -96,6 +87,7 @@ def generate(
             prompt_ids=prompt_ids,
             room=min(generation.max_new_tokens, limit - len(prompt_ids)),
             draws=drawn,
+            written=Written(loaded, stop=generation.stop),
         )
         for place, (prompt_ids, drawn) in enumerate(zip(prompts, draws, strict=True))
     ]
@@ -108,47 +100,23 @@ def generate(
 def _decode(
     loaded: LoadedModel, running: list[_Sequence], *, generation: Generation, tick: Callable[[], None]
 ) -> dict[int, Answer]:
-    """Prefill once, then a token at a time; finished sequences leave the batch, which depends on the batch alone."""
+    """All begin together, then a token at a time; those that are finished leave. It depends on the batch alone."""
     finished: dict[int, Answer] = {}
-    ids_BT, mask_BL = _pad_left([sequence.prompt_ids for sequence in running], device=loaded.model.device)
-    cache = DynamicCache(config=loaded.model.config)
-    while running:
-        logits_BV = _last_logits(loaded, ids_BT, mask_BL, cache)
-        tokens = next_tokens(logits_BV, [sequence.draws for sequence in running], generation=generation)
+    decoder = Decoder(loaded)
+    with TURN:
+        logits_AV = decoder.begin([sequence.prompt_ids for sequence in running])
+    while True:
+        tokens = next_tokens(logits_AV, [sequence.draws for sequence in running], generation=generation)
         for sequence, token in zip(running, tokens, strict=True):
-            sequence.add(token, loaded, stop=generation.stop)
-        finished |= {sequence.place: sequence.answer for sequence in running if sequence.answer is not None}
-        left = [row for row, sequence in enumerate(running) if sequence.answer is None]
-        if 0 < len(left) < len(running):
-            index_B = torch.tensor(left, device=mask_BL.device)
-            cache.batch_select_indices(index_B)
-            mask_BL = mask_BL[index_B]
-        running = [running[row] for row in left]
-        ids_BT = torch.tensor([[sequence.ids[-1]] for sequence in running], device=mask_BL.device)
-        mask_BL = torch.cat([mask_BL, mask_BL.new_ones(len(mask_BL), 1)], dim=1)
+            sequence.add(token)
+        finished |= {sequence.place: answer for sequence in running if (answer := sequence.answer) is not None}
+        left = [row for row, sequence in enumerate(running) if sequence.place not in finished]
         tick()
-    return finished
-
-
-def _pad_left(prompts: Sequence[list[int]], *, device: torch.device) -> tuple[Tensor, Tensor]:
-    """ids_BT and mask_BT (1 where a token is)."""
-    length = max(map(len, prompts))
-    ids = [[0] * (length - len(prompt)) + prompt for prompt in prompts]
-    mask = [[0] * (length - len(prompt)) + [1] * len(prompt) for prompt in prompts]
-    return torch.tensor(ids, device=device), torch.tensor(mask, device=device)
-
-
-def _last_logits(loaded: LoadedModel, ids_BT: Tensor, mask_BL: Tensor, cache: DynamicCache) -> Tensor:
-    """logits_BV that predict the next token; the cache grows by the tokens of `ids_BT`."""
-    positions_BL = (mask_BL.cumsum(dim=1) - 1).clamp(min=0)
-    states_BTD = loaded.model.base_model(
-        input_ids=ids_BT,
-        attention_mask=mask_BL,
-        position_ids=positions_BL[:, -ids_BT.shape[1] :],
-        cache=cache,
-        use_cache=True,
-    ).last_hidden_state
-    return loaded.head(states_BTD[:, -1])
+        if not left:
+            return finished
+        running = [running[row] for row in decoder.keep(left)]
+        with TURN:
+            logits_AV = decoder.step([sequence.written.ids[-1] for sequence in running])
 
 
 def run(payload: GeneratePayload, job: Job, models: Models) -> GenerateOutput:
@@ -203,15 +171,16 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         name: _answer_all(loaded, payload.prompts, payload, job)
         for name, loaded in (("teacher", teacher), ("student", student))
     }
-    sequences = [
-        tokens_of(student, prompt, answer.response, template=payload.template, max_length=limit)
+    # Each by itself, as a score of its text alone would be.
+    groups = [
+        [tokens_of(student, prompt, answer.response, template=payload.template, max_length=limit)]
         for name in ("teacher", "student")
         for prompt, answer in zip(payload.prompts, answers[name], strict=True)
     ]
-    scored = iter(score_tokens(teacher, student, sequences, job=job))
+    scored = iter(score_tokens(teacher, student, groups, tick=job.advance))
     compared = {
         name: [
-            ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored))
+            ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored)[0])
             for answer in answers[name]
         ]
         for name in ("teacher", "student")
@@ -220,7 +189,7 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         ComparedPair(teacher=by_teacher, student=by_student)
         for by_teacher, by_student in zip(compared["teacher"], compared["student"], strict=True)
     ]
-    return CompareOutput(kind="compare", items=items, tokens=sum(len(tokens.response) for tokens in sequences))
+    return CompareOutput(kind="compare", items=items, tokens=sum(len(tokens.response) for (tokens,) in groups))
 
 
 def _answer_all(loaded: LoadedModel, prompts: Sequence[Prompt], payload: ComparePayload, job: Job) -> list[Answer]:

@@ -18,6 +18,7 @@ class Identity:
     capabilities: Capabilities
     fingerprint: Fingerprint
     slots: int
+    requests: int
 
     def hello(self, seq: int, *, runs: list[HeldRun], leases: list[HeldLease]) -> Hello:
         """The first frame on every socket."""
@@ -30,6 +31,7 @@ class Identity:
             capabilities=self.capabilities,
             fingerprint=self.fingerprint,
             slots=self.slots,
+            requests=self.requests,
             runs=runs,
             leases=leases,
         )

@@ -1,11 +1,13 @@
-"""Attention over sequences laid end to end in one row: each sees itself alone, and nothing is computed for padding.
+"""Attention over sequences laid end to end in one row: each sees what its layout says, and nothing is computed for
+padding.
 
-Shape suffixes: H query heads, G key heads, L tokens of all sequences, E head size.
+Shape suffixes: H query heads, G key heads, L tokens of the row, E head size, n tokens of one sequence.
 """
 
 from __future__ import annotations
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -20,6 +22,44 @@ ATTENTION = "understudy"
 NO_MASK = torch.empty(1, 1, 1, 1)
 
 
+class Layout(Protocol):
+    """Which tokens of a row see which."""
+
+    @property
+    def longest(self) -> int:
+        """Tokens of its longest sequence."""
+        ...
+
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
+        """out_1LHE of one layer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Segments:
+    """Sequences of these lengths, each causal by itself."""
+
+    lengths: tuple[int, ...]
+
+    @property
+    def longest(self) -> int:
+        return max(self.lengths)
+
+    def attend(self, module: nn.Module, query_1HLE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, **how: Any) -> Tensor:
+        """By the same kernel that a sequence alone would get."""
+        parts = zip(*(tensor.split(self.lengths, dim=2) for tensor in (query_1HLE, key_1GLE, value_1GLE)), strict=True)
+        outs = [attend_to(module, query, key, value, None, **how) for query, key, value in parts]
+        return torch.cat(outs, dim=1)
+
+
+def attend_to(
+    module: nn.Module, query_1HnE: Tensor, key_1GLE: Tensor, value_1GLE: Tensor, mask: Tensor | None, **how: Any
+) -> Tensor:
+    """out_1nHE; causal where there is no mask, which is True at what is seen."""
+    out: Tensor = _sdpa(module, query_1HnE, key_1GLE, value_1GLE, mask, **how)[0]
+    return out
+
+
 def attention(
     module: nn.Module,
     query_1HLE: Tensor,
@@ -27,23 +67,20 @@ def attention(
     value_1GLE: Tensor,
     attention_mask: Tensor | None,
     *,
-    segments: tuple[int, ...] | None = None,
+    layout: Layout | None = None,
     **how: Any,
 ) -> tuple[Tensor, None]:
-    """out_1LHE; `segments` are the lengths of the sequences, None for an ordinary padded batch with its mask.
+    """out_1LHE; `layout` is of a row, None for an ordinary padded batch with its mask.
 
-    Causal within each sequence, by the same kernel that a sequence alone would get. Raises ValueError for a sliding
-    window shorter than a sequence: the kernel has none.
+    Raises ValueError for a sliding window shorter than a sequence: the layouts have none.
     """
-    if segments is None:
+    if layout is None:
         result: tuple[Tensor, None] = _sdpa(module, query_1HLE, key_1GLE, value_1GLE, attention_mask, **how)
         return result
     window = how.get("sliding_window")
-    if window is not None and window < max(segments):
-        raise ValueError(f"a sliding window of {window} tokens is not supported for sequences of {max(segments)}")
-    parts = zip(*(tensor.split(segments, dim=2) for tensor in (query_1HLE, key_1GLE, value_1GLE)), strict=True)
-    outs = [_sdpa(module, query, key, value, None, **how)[0] for query, key, value in parts]
-    return torch.cat(outs, dim=1), None
+    if window is not None and window < layout.longest:
+        raise ValueError(f"a sliding window of {window} tokens is not supported for sequences of {layout.longest}")
+    return layout.attend(module, query_1HLE, key_1GLE, value_1GLE, **how), None
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -6,12 +6,25 @@ Shape suffixes: B sequences, V vocabulary.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from understudy_worker.seeded import seed_of
-from understudy_worker.wire import Generation
+
+
+class Choosing(Protocol):
+    """How a token is chosen: fields of a Generation and of CompletionSettings."""
+
+    @property
+    def temperature(self) -> float: ...
+
+    @property
+    def top_k(self) -> int: ...
+
+    @property
+    def top_p(self) -> float: ...
 
 
 class Draws:
@@ -30,7 +43,7 @@ class Draws:
         return float(torch.rand((), generator=self._generator, dtype=torch.float64))
 
 
-def probabilities(logits_BV: Tensor, *, generation: Generation) -> Tensor:
+def probabilities(logits_BV: Tensor, *, generation: Choosing) -> Tensor:
     """probs_BV in fp64 after temperature (> 0), then top-k, then top-p, each row normalised.
 
     Top-p keeps the most probable tokens up to and including the one at which their sum reaches `top_p`.
@@ -49,7 +62,7 @@ def probabilities(logits_BV: Tensor, *, generation: Generation) -> Tensor:
     return probs_BV
 
 
-def next_tokens(logits_BV: Tensor, draws: Sequence[Draws], *, generation: Generation) -> list[int]:
+def next_tokens(logits_BV: Tensor, draws: Sequence[Draws], *, generation: Choosing) -> list[int]:
     """One token for each row. At temperature 0 the most probable, ties to the lowest id; no number is drawn."""
     if generation.temperature == 0:
         greedy: list[int] = logits_BV.argmax(dim=1).tolist()

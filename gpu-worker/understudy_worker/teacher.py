@@ -17,10 +17,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 
-from understudy_worker.forward import Head, Tokens, chunks, response_states
+from understudy_worker.forward import Head, Tokens, chunks, enough_rows, response_states
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.objectives.terms import first_choice
-from understudy_worker.scoring import HEAD_CHUNK, enough_rows
 from understudy_worker.shared_cache import SharedCache
 from understudy_worker.teacher_cache import Entry, TeacherCache, config_digest, entry_key, read_entry, write_entry
 from understudy_worker.wire import ModelRef
@@ -29,6 +28,8 @@ log = logging.getLogger("understudy")
 
 Tick = Callable[[], None]
 
+# Positions for which logits exist at one time: 512 x 50,000 x 4 bytes = 100 MB.
+HEAD_CHUNK = 512
 # Entries asked of the shared cache at one time.
 PARALLEL_READS = 8
 

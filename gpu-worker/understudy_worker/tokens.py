@@ -7,7 +7,7 @@ from transformers import PreTrainedTokenizerBase
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.models import LoadedModel
-from understudy_worker.wire import Message
+from understudy_worker.wire import Message, TokenizeOutput, TokenizePayload
 
 Prompt = str | list[Message]
 Template = str  # chat | alpaca | raw
@@ -86,3 +86,18 @@ def check_room(prompt_ids: list[int], *, max_length: int) -> None:
             "prompt_too_long",
             f"the prompt has {len(prompt_ids)} tokens; the model's context of {max_length} must hold it and a response",
         )
+
+
+def tokenize(loaded: LoadedModel, payload: TokenizePayload) -> TokenizeOutput:
+    """Tokens of the payload's texts, texts of its tokens, and what the tokenizer calls its special ones."""
+    tokenizer = loaded.tokenizer
+    special = payload.add_special_tokens
+    return TokenizeOutput(
+        kind="tokenize",
+        tokens=[tokenizer.encode(text, add_special_tokens=special) for text in payload.texts],
+        texts=[str(tokenizer.decode(ids)) for ids in payload.tokens],
+        bos_token=tokenizer.bos_token,
+        eos_token=tokenizer.eos_token,
+        pad_token=tokenizer.pad_token,
+        chat_template=tokenizer.chat_template if isinstance(tokenizer.chat_template, str) else None,
+    )

@@ -103,6 +103,18 @@ class CheckpointDone(WireModel):
 CheckpointEvery = TypeAliasType("CheckpointEvery", Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)])
 
 
+class Choice(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sample: Annotated[int, Field(ge=0, le=9007199254740991)]
+    text: str
+    finish_reason: FinishReason
+    num_tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+    logprobs: TokenLogprobs | None
+
+
 class CompareOutput(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -139,6 +151,60 @@ class ComparedPair(WireModel):
     )
     teacher: ComparedAnswer
     student: ComparedAnswer
+
+
+class CompleteItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    prompt: Prompt2 | TokenIds | Messages
+    seeds: Annotated[list[Seed], Field(max_length=128, min_length=1)]
+
+
+class CompleteOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['complete']
+    prompts: list[ReadPrompt]
+    choices: list[Choice]
+    tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class CompletePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['complete']
+    model: ModelRef
+    items: Annotated[list[CompleteItem], Field(max_length=128, min_length=1)]
+    settings: CompletionSettings
+    echo: bool
+    logprobs: Logprobs | None
+    stream: bool
+
+
+class CompletionSettings(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    max_new_tokens: Annotated[int, Field(ge=0, le=16384)]
+    temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
+    top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
+    top_k: Annotated[int, Field(ge=0, le=1000000)] = 0
+    stop: Annotated[list[StopItem], Field(max_length=8)] = []
+
+
+class Delta(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['delta']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    place: Annotated[int, Field(ge=0, le=9007199254740991)]
+    pieces: Annotated[list[Piece], Field(max_length=128, min_length=1)]
 
 
 class DpkdObjective(WireModel):
@@ -333,6 +399,10 @@ class Hello(WireModel):
     capabilities: Capabilities
     fingerprint: Fingerprint
     slots: Annotated[int, Field(ge=1, le=64)]
+    requests: Annotated[
+        int,
+        Field(description='leases of requests (score, complete, tokenize) at one time, beside the slots', ge=1, le=256),
+    ]
     runs: Annotated[list[HeldRun], Field(max_length=64)]
     leases: Annotated[list[HeldLease], Field(max_length=64)]
 
@@ -405,7 +475,7 @@ class JobAck(WireModel):
     ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
-JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'compare', 'generate', 'train'])
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'train'])
 
 
 class JobTick(WireModel):
@@ -459,6 +529,15 @@ class Lease(WireModel):
     artifact: BlobRef | None
 
 
+class LikelyToken(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    id: Annotated[int, Field(ge=0, le=9007199254740991)]
+    text: str
+    logprob: float
+
+
 Lineage = TypeAliasType("Lineage", Annotated[int, Field(ge=0, le=9007199254740991)])
 
 
@@ -468,6 +547,9 @@ class LocalSource(WireModel):
     )
     type: Literal['local']
     name: Name
+
+
+Logprobs = TypeAliasType("Logprobs", Annotated[int, Field(ge=0, le=20)])
 
 
 class Lora(WireModel):
@@ -613,6 +695,16 @@ class PhaseSeconds(WireModel):
     upload: Annotated[float, Field(ge=0.0)]
 
 
+class Piece(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: Annotated[int, Field(ge=0, le=9007199254740991)]
+    sample: Annotated[int, Field(ge=0, le=9007199254740991)]
+    text: str
+    logprobs: TokenLogprobs | None
+
+
 class PlainText(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -659,6 +751,18 @@ Prompt1 = TypeAliasType("Prompt1", Annotated[str, Field(max_length=200000, min_l
 
 
 Prompt = TypeAliasType("Prompt", Prompt1 | Messages)
+
+
+Prompt2 = TypeAliasType("Prompt2", Annotated[str, Field(max_length=1000000)])
+
+
+class ReadPrompt(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    num_tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
+    text: str | None
+    logprobs: TokenLogprobs | None
 
 
 class ReconcileItem(WireModel):
@@ -981,7 +1085,7 @@ class StepDone(WireModel):
 FromWorker = TypeAliasType(
     "FromWorker",
     Annotated[
-        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Result | Fail | Refuse,
+        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Delta | Result | Fail | Refuse,
         Field(discriminator='type'),
     ],
 )
@@ -1065,7 +1169,47 @@ Template = TypeAliasType(
 )
 
 
+Text = TypeAliasType("Text", Annotated[str, Field(max_length=1000000)])
+
+
 TokenId = TypeAliasType("TokenId", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
+TokenIds = TypeAliasType("TokenIds", Annotated[list[TokenId], Field(max_length=100000)])
+
+
+class TokenLogprobs(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    token_ids: TokenIds
+    token_texts: list[str]
+    logprobs: list[float | None]
+    likeliest: list[list[LikelyToken] | None]
+
+
+class TokenizeOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['tokenize']
+    tokens: list[TokenIds]
+    texts: list[str]
+    bos_token: str | None
+    eos_token: str | None
+    pad_token: str | None
+    chat_template: str | None
+
+
+class TokenizePayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['tokenize']
+    model: ModelRef
+    texts: Annotated[list[Text], Field(max_length=1024)]
+    tokens: Annotated[list[TokenIds], Field(max_length=1024)]
+    add_special_tokens: bool
 
 
 class TrainOutput(WireModel):
@@ -1080,7 +1224,8 @@ class TrainOutput(WireModel):
 Output = TypeAliasType(
     "Output",
     Annotated[
-        PrepareOutput | ScoreOutput | CompareOutput | GenerateOutput | TrainOutput, Field(discriminator='kind')
+        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | TrainOutput,
+        Field(discriminator='kind'),
     ],
 )
 
@@ -1106,7 +1251,8 @@ class TrainPayload(WireModel):
 Payload = TypeAliasType(
     "Payload",
     Annotated[
-        PreparePayload | ScorePayload | ComparePayload | GeneratePayload | TrainPayload, Field(discriminator='kind')
+        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | TrainPayload,
+        Field(discriminator='kind'),
     ],
 )
 

@@ -5,6 +5,7 @@ import type { Evaluation } from "../wire/evaluations.ts";
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
 import type { GenerateBatch, GeneratePayload, JobKind, Output, Payload } from "../wire/payloads.ts";
+import type { Delta } from "../wire/pool.ts";
 import type { BestCheckpoint, CreateRun, Checkpoint, Run, RunEvent, RunSpec, StoredState } from "../wire/runs.ts";
 
 export interface Refusal {
@@ -90,11 +91,20 @@ export interface StoredCheckpoint {
   run: Run;
 }
 
+export interface DeltaPage {
+  job: JobState;
+  pieces: Delta["pieces"];
+  /** Place of the last one. */
+  last: number;
+}
+
 export interface PoolApi {
   submitJob(job: SubmitJob): Promise<Answer<Created<JobState>>>;
   getJob(project: string, id: string): Promise<JobState | null>;
   /** Resolves once the job is terminal, or after `ms`. */
   waitJob(project: string, id: string, ms: number): Promise<JobState | null>;
+  /** Deltas after `after`; waits up to `ms` for one, or for the job's end. */
+  deltas(project: string, id: string, after: number, ms: number): Promise<DeltaPage | null>;
   cancelJob(project: string, id: string): Promise<Answer<JobState>>;
   /** A new job `retryId` in place of a failed or cancelled one. */
   retryJob(project: string, id: string, retryId: string): Promise<Answer<JobState>>;

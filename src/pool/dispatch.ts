@@ -27,7 +27,7 @@ export function dispatch(turn: Turn): void {
 function pass(turn: Turn): boolean {
   const { jobs, workers, due } = turn.tables;
   const seats = workers.available().map((worker) => seatOf(turn, worker));
-  const room = seats.reduce((sum, seat) => sum + seat.free, 0);
+  const room = seats.reduce((sum, { free }) => sum + free.long + free.requests, 0);
   const queue: Candidate[] = [];
   const read = jobs.waiting(turn.now, room).map((job) => {
     return isolate(turn, job.id, () => {
@@ -81,6 +81,7 @@ function lease(turn: Turn, grant: Grant): void {
   const run = job.run === null ? null : runs.get(job.run);
   const { fence, kept } = fences.take(ownerOf(job), worker.boot);
   const span = run === null ? null : spanOf(turn, job, run, kept);
+  turn.tables.deltas.remove("job = ?", job.id);
   const attempts = kept ? Math.max(1, job.attempts) : job.attempts + 1;
   jobs.update(job.id, { status: "running", attempts, tries: job.tries + 1 });
   openLease(turn, { job, worker, fence, attempt: attempts, span });

@@ -38,11 +38,12 @@ interface Ending {
 
 /** The job's one terminal state. */
 function endJob(turn: Turn, job: JobRow, ending: Ending): void {
-  const { jobs, bodies, fences, refusals, due } = turn.tables;
+  const { jobs, bodies, deltas, fences, refusals, due } = turn.tables;
   revokeLease(turn, job);
   if (job.run === null) fences.release(job.id);
   jobs.update(job.id, { status: ending.status, error: ending.error, phase: null });
   bodies.patch({ output: ending.output ?? null, artifact: ending.artifact ?? null }, "job = ?", job.id);
+  deltas.remove("job = ?", job.id);
   refusals.remove("job = ?", job.id);
   due.clear("wake", job.id);
   if (job.kind === "prepare" && ending.error !== null && job.subject !== null) {

@@ -36,6 +36,16 @@ export function definePool(settle: Settle<Env>) {
       return this.#shell.wait(id, ms, read, (job) => job === null || jobs.terminal(job.status));
     }
 
+    deltas(project: string, id: string, after: number, ms: number) {
+      const read = () => this.#shell.turn((turn) => jobs.deltas(turn, project, id, after));
+      return this.#shell.wait(
+        id,
+        ms,
+        read,
+        (page) => page === null || page.pieces.length > 0 || jobs.terminal(page.job.status),
+      );
+    }
+
     cancelJob(project: string, id: string) {
       return this.#shell.ask((turn) => jobs.cancelJob(turn, project, id));
     }

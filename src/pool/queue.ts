@@ -8,14 +8,14 @@ import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
 
 export function seatOf(turn: Turn, worker: WorkerRow): Seat {
-  const leased = turn.tables.leases.count("boot = ?", worker.boot);
+  const { long, requests } = turn.tables.leases.held(worker.boot);
   return {
     boot: worker.boot,
     project: worker.project,
     kinds: worker.capabilities.kinds,
     models: worker.capabilities.models,
     fingerprint: worker.fingerprint.digest,
-    free: Math.max(0, worker.slots - leased),
+    free: { long: Math.max(0, worker.slots - long), requests: Math.max(0, worker.requests - requests) },
     loaded: worker.loaded,
     runs: worker.runs,
   };

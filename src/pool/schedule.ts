@@ -1,7 +1,14 @@
 // Who gets which job: a pure function of the queue, the workers and the clock.
 // Between projects: deficit round-robin by token cost. Within one: the job that has been ready longest.
 import { AFFINITY_WAIT_MS, QUEUE_QUANTUM } from "../config.ts";
+import { REQUEST_KINDS } from "../wire/payloads.ts";
 import type { JobKind } from "../wire/payloads.ts";
+
+/** Requests never wait behind long jobs: a worker has room for each of the two. */
+export type Lane = "long" | "requests";
+
+export const laneOf = (kind: JobKind): Lane =>
+  REQUEST_KINDS.some((request) => request === kind) ? "requests" : "long";
 
 export interface Candidate {
   job: string;
@@ -41,7 +48,7 @@ export interface Seat {
   kinds: readonly JobKind[];
   models: readonly string[];
   fingerprint: string;
-  free: number;
+  free: Record<Lane, number>;
   /** Ids of models that it probably has in memory. */
   loaded: readonly string[];
   /** Runs that it said it holds. */
@@ -101,7 +108,7 @@ export function place(
   if (own.length === 0) return takeOver(candidate, run, seats, clock);
   const holder = own.find((seat) => holds(seat, run));
   if (holder === undefined) return best(candidate, own);
-  if (holder.free > 0) return { seat: holder, newLineage: false };
+  if (free(holder, candidate) > 0) return { seat: holder, newLineage: false };
   const moveAt = candidate.readyAt + AFFINITY_WAIT_MS;
   return clock.now >= moveAt ? best(candidate, own) : { wakeAt: moveAt };
 }
@@ -127,12 +134,16 @@ function takeOver(
   return "seat" in placed ? { ...placed, newLineage: true } : placed;
 }
 
-/** Of the free workers, one that it did not fail on; the one with most of the models in memory; then with most free slots. */
+const free = (seat: Seat, candidate: Candidate): number => seat.free[laneOf(candidate.kind)];
+
+/** Of the free workers, one that it did not fail on; the one with most of the models in memory; then with most room. */
 function best(candidate: Candidate, seats: readonly Seat[]): Placement {
-  const free = seats.filter((seat) => seat.free > 0);
+  const open = seats.filter((seat) => free(seat, candidate) > 0);
   const loaded = (seat: Seat): number => candidate.models.filter((model) => seat.loaded.includes(model)).length;
   const failed = (seat: Seat): number => (seat.boot === candidate.failedOn ? 1 : 0);
-  const [seat] = free.sort((a, b) => failed(a) - failed(b) || loaded(b) - loaded(a) || b.free - a.free);
+  const [seat] = open.sort(
+    (a, b) => failed(a) - failed(b) || loaded(b) - loaded(a) || free(b, candidate) - free(a, candidate),
+  );
   return seat === undefined ? { wakeAt: null } : { seat, newLineage: false };
 }
 
@@ -143,7 +154,7 @@ export function schedule(
   round: Round,
   clock: { now: number; fingerprintWaitMs: number },
 ): Schedule {
-  const seats = workers.map((seat) => ({ ...seat }));
+  const seats = workers.map((seat) => ({ ...seat, free: { ...seat.free } }));
   const waiting = new Set(queue.map((candidate) => candidate.project));
   let state: Round = { deficits: only(round.deficits, waiting), turn: round.turn };
   let open = [...queue];
@@ -163,7 +174,7 @@ export function schedule(
     if (next === null || first === undefined) break;
     state = next.round;
     grants.push({ job: first.candidate.job, boot: first.seat.boot, newLineage: first.newLineage });
-    first.seat.free -= 1;
+    first.seat.free[laneOf(first.candidate.kind)] -= 1;
     open = open.filter((candidate) => candidate !== first.candidate);
   }
   return { grants, round: state, wakeAt };

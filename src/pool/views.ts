@@ -121,6 +121,7 @@ export function workerInfo(turn: Turn, worker: WorkerRow, project: string): Work
     device: worker.capabilities.device,
     fingerprint: worker.fingerprint.digest,
     slots: worker.slots,
+    requests: worker.requests,
     leases: leases.filter((job) => turn.tables.jobs.get(job)?.project === project),
     last_seen_at: iso(worker.seen_at),
   };

@@ -1,6 +1,7 @@
 // Every resource on one router: what the app serves, and what the OpenAPI document is made from.
 import { blobs } from "./blobs.ts";
 import { checkpoints } from "./checkpoints.ts";
+import { completions } from "./completions.ts";
 import { datasets } from "./datasets.ts";
 import { evaluations } from "./evaluations.ts";
 import { health } from "./health.ts";
@@ -19,7 +20,7 @@ import { usage } from "./usage.ts";
 import { workers } from "./workers.ts";
 
 const RESOURCES: readonly Router[] = [
-  scores, preferences, models, datasets, runs, checkpoints, evaluations, leaderboard, jobs, workers, blobs, teacherCache, keys,
+  scores, preferences, completions, models, datasets, runs, checkpoints, evaluations, leaderboard, jobs, workers, blobs, teacherCache, keys,
   usage, projects, health,
 ]; // prettier-ignore
 

@@ -3,10 +3,13 @@ import { MAX_BLOB_BYTES } from "../config.ts";
 import type { JobState } from "../pool/api.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
+import { CreateChatCompletion, CreateCompletion } from "../wire/completions.ts";
 import type { ModelFacts } from "../wire/models.ts";
 import { Output } from "../wire/payloads.ts";
+import type { CompleteOutput } from "../wire/payloads.ts";
 import { CreatePreferences, CreateScores } from "../wire/scores.ts";
 import { getCheckpoint } from "./checkpoints.ts";
+import { chatAnswer, completionAnswer } from "./completion-answer.ts";
 import type { Context } from "./context.ts";
 import { getEvaluation } from "./evaluations.ts";
 import { sha256 } from "./identity.ts";
@@ -22,9 +25,23 @@ async function readOutput(ctx: Context, blob: BlobRef): Promise<Output> {
 }
 
 /** What the worker answered; null until the job is completed. */
-async function outputOf(ctx: Context, job: JobState): Promise<Output | null> {
+export async function outputOf(ctx: Context, job: JobState): Promise<Output | null> {
   if (job.status !== "completed") return null;
   return job.output ?? (job.artifact === null ? null : readOutput(ctx, job.artifact));
+}
+
+/** A completed completion's output. */
+export async function completeOutput(ctx: Context, job: JobState): Promise<CompleteOutput> {
+  const output = await outputOf(ctx, job);
+  if (output?.kind !== "complete") throw new Error(`job ${job.id} has no completion`);
+  return output;
+}
+
+function completed(job: JobState, output: CompleteOutput): unknown {
+  const chat = CreateChatCompletion.safeParse(job.request);
+  return chat.success
+    ? chatAnswer(job, chat.data, output)
+    : completionAnswer(job, CreateCompletion.parse(job.request), output);
 }
 
 /** The body that the 200 would have had; null until the job is completed. */
@@ -38,6 +55,10 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
         ? scoreList(job.id, scores.data, output)
         : scoredPreferences(job.id, CreatePreferences.parse(job.request), output);
     }
+    case "complete":
+      return completed(job, output);
+    case "tokenize":
+      return output;
     case "compare":
       return comparedPreferences(job.id, CreatePreferences.parse(job.request), output);
     case "prepare":

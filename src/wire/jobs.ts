@@ -42,7 +42,8 @@ export const WorkerInfo = z
     models: z.array(z.string()),
     device: z.string(),
     fingerprint: z.string(),
-    slots: z.int(),
+    slots: z.int().meta({ description: "long jobs at one time" }),
+    requests: z.int().meta({ description: "scores and completions in hand beside them" }),
     leases: z.array(Id),
     last_seen_at: Timestamp,
   })

@@ -1,12 +1,17 @@
 // What a leased job asks of a worker (`payload`) and what the worker answers (`output`), by kind.
 import { z } from "zod";
-import { Id, Prompt, Seed, Sha256, Template, text } from "./common.ts";
-import { FinishReason, Generation } from "./generation.ts";
+import { Id, Messages, Prompt, Seed, Sha256, Template, text } from "./common.ts";
+import { CompletionSettings, FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
 import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
-export const JobKind = z.enum(["prepare", "score", "compare", "generate", "train"]).meta({ id: "JobKind" });
+export const JobKind = z
+  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "train"])
+  .meta({ id: "JobKind" });
+
+/** What people wait for: a worker holds many of them at once and works on them together, beside its long jobs. */
+export const REQUEST_KINDS = ["score", "complete", "tokenize"] as const satisfies readonly JobKind[];
 
 /** Load a model once, measure it, digest it. */
 export const PreparePayload = z
@@ -27,6 +32,38 @@ export const ScorePayload = z
     items: z.array(ScoreItem).min(1).max(64),
   })
   .meta({ id: "ScorePayload" });
+
+const TokenIds = z.array(z.int().min(0)).max(100_000).meta({ id: "TokenIds" });
+
+/** A text or token ids are read as they are; messages under the model's chat template. One choice for each seed. */
+export const CompleteItem = z
+  .strictObject({ prompt: z.union([text(1_000_000), TokenIds, Messages]), seeds: z.array(Seed).min(1).max(128) })
+  .meta({ id: "CompleteItem" });
+
+/** Completions of prompts, with the log-probabilities of their tokens (`logprobs`: how many likelier ones go with each;
+ * null: none) and, if `echo`, of the prompts' own. `stream`: what is new goes ahead in `delta` messages. */
+export const CompletePayload = z
+  .strictObject({
+    kind: z.enum(["complete"]),
+    model: ModelRef,
+    items: z.array(CompleteItem).min(1).max(128),
+    settings: CompletionSettings,
+    echo: z.boolean(),
+    logprobs: z.union([z.int().min(0).max(20), z.null()]),
+    stream: z.boolean(),
+  })
+  .meta({ id: "CompletePayload" });
+
+/** Tokens of texts, or texts of tokens: one of the two is empty. */
+export const TokenizePayload = z
+  .strictObject({
+    kind: z.enum(["tokenize"]),
+    model: ModelRef,
+    texts: z.array(text(1_000_000)).max(1024),
+    tokens: z.array(TokenIds).max(1024),
+    add_special_tokens: z.boolean(),
+  })
+  .meta({ id: "TokenizePayload" });
 
 /** Teacher and student each answer every prompt; both answers are scored under both models. */
 export const ComparePayload = z
@@ -83,7 +120,15 @@ export const TrainPayload = z
   .meta({ id: "TrainPayload" });
 
 export const Payload = z
-  .discriminatedUnion("kind", [PreparePayload, ScorePayload, ComparePayload, GeneratePayload, TrainPayload])
+  .discriminatedUnion("kind", [
+    PreparePayload,
+    ScorePayload,
+    CompletePayload,
+    TokenizePayload,
+    ComparePayload,
+    GeneratePayload,
+    TrainPayload,
+  ])
   .meta({ id: "Payload" });
 
 export const PrepareOutput = z
@@ -103,6 +148,65 @@ export const ScoredResponse = z
 export const ScoreOutput = z
   .strictObject({ kind: z.enum(["score"]), items: z.array(z.array(ScoredResponse)), tokens: z.int().min(0) })
   .meta({ id: "ScoreOutput" });
+
+const LikelyToken = z
+  .strictObject({ id: z.int().min(0), text: z.string(), logprob: z.number() })
+  .meta({ id: "LikelyToken" });
+
+/** Of tokens in order, in nats and fp32: `logprobs` and `likeliest` are null for one that nothing comes before. The
+ * likeliest come first, ties by the lowest id. A token that is the likeliest has the very number of `likeliest[0]`. */
+export const TokenLogprobs = z
+  .strictObject({
+    token_ids: TokenIds,
+    token_texts: z.array(z.string()),
+    logprobs: z.array(z.union([z.number(), z.null()])),
+    likeliest: z.array(z.union([z.array(LikelyToken), z.null()])),
+  })
+  .meta({ id: "TokenLogprobs" });
+
+/** `item` of the payload and `sample` of its seeds. `text` is what was generated, without what stopped it. */
+export const Choice = z
+  .strictObject({
+    item: z.int().min(0),
+    sample: z.int().min(0),
+    text: z.string(),
+    finish_reason: FinishReason,
+    num_tokens: z.int().min(0),
+    logprobs: z.union([TokenLogprobs, z.null()]),
+  })
+  .meta({ id: "Choice" });
+
+/** Of a prompt: its text and log-probabilities where an echo of them was asked for. */
+const ReadPrompt = z
+  .strictObject({
+    num_tokens: z.int().min(1),
+    text: z.union([z.string(), z.null()]),
+    logprobs: z.union([TokenLogprobs, z.null()]),
+  })
+  .meta({ id: "ReadPrompt" });
+
+export const CompleteOutput = z
+  .strictObject({
+    kind: z.enum(["complete"]),
+    prompts: z.array(ReadPrompt),
+    choices: z.array(Choice),
+    tokens: z.int().min(0),
+  })
+  .meta({ id: "CompleteOutput" });
+
+const SpecialToken = z.union([z.string(), z.null()]);
+
+export const TokenizeOutput = z
+  .strictObject({
+    kind: z.enum(["tokenize"]),
+    tokens: z.array(TokenIds),
+    texts: z.array(z.string()),
+    bos_token: SpecialToken,
+    eos_token: SpecialToken,
+    pad_token: SpecialToken,
+    chat_template: z.union([z.string(), z.null()]),
+  })
+  .meta({ id: "TokenizeOutput" });
 
 export const ComparedAnswer = z
   .strictObject({ response: z.string(), finish_reason: FinishReason, scored: ScoredResponse })
@@ -130,7 +234,15 @@ export const TrainOutput = z
   .meta({ id: "TrainOutput" });
 
 export const Output = z
-  .discriminatedUnion("kind", [PrepareOutput, ScoreOutput, CompareOutput, GenerateOutput, TrainOutput])
+  .discriminatedUnion("kind", [
+    PrepareOutput,
+    ScoreOutput,
+    CompleteOutput,
+    TokenizeOutput,
+    CompareOutput,
+    GenerateOutput,
+    TrainOutput,
+  ])
   .meta({ id: "Output" });
 
 export const GeneratedItem = z
@@ -147,6 +259,12 @@ export type JobKind = z.infer<typeof JobKind>;
 export type Payload = z.infer<typeof Payload>;
 export type PreparePayload = z.infer<typeof PreparePayload>;
 export type ScorePayload = z.infer<typeof ScorePayload>;
+export type CompletePayload = z.infer<typeof CompletePayload>;
+export type CompleteOutput = z.infer<typeof CompleteOutput>;
+export type Choice = z.infer<typeof Choice>;
+export type TokenLogprobs = z.infer<typeof TokenLogprobs>;
+export type TokenizePayload = z.infer<typeof TokenizePayload>;
+export type TokenizeOutput = z.infer<typeof TokenizeOutput>;
 export type ComparePayload = z.infer<typeof ComparePayload>;
 export type GeneratePayload = z.infer<typeof GeneratePayload>;
 export type GenerateBatch = z.infer<typeof GenerateBatch>;

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BlobRef } from "./blobs.ts";
 import { Id, Sha256 } from "./common.ts";
-import { JobKind, GeneratedItem, Output, Payload } from "./payloads.ts";
+import { GeneratedItem, JobKind, Output, Payload, TokenLogprobs } from "./payloads.ts";
 import { RowsReport, StepMetrics, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
@@ -46,6 +46,11 @@ export const Hello = z
     capabilities: Capabilities,
     fingerprint: Fingerprint,
     slots: z.int().min(1).max(64),
+    requests: z
+      .int()
+      .min(1)
+      .max(256)
+      .meta({ description: "leases of requests (score, complete, tokenize) at one time, beside the slots" }),
     runs: z.array(HeldRun).max(64),
     leases: z.array(HeldLease).max(64),
   })
@@ -119,6 +124,28 @@ export const Items = z
   })
   .meta({ id: "Items" });
 
+/** `text` is what is new of a choice; `logprobs` of the new tokens, if they were asked for. */
+const Piece = z
+  .strictObject({
+    item: z.int().min(0),
+    sample: z.int().min(0),
+    text: z.string(),
+    logprobs: z.union([TokenLogprobs, z.null()]),
+  })
+  .meta({ id: "Piece" });
+
+/** What a streamed completion has grown by since the delta before; `place` counts them from 0. */
+export const Delta = z
+  .strictObject({
+    type: z.enum(["delta"]),
+    seq: Seq,
+    job: Id,
+    fence: Fence,
+    place: z.int().min(0),
+    pieces: z.array(Piece).min(1).max(128),
+  })
+  .meta({ id: "Delta" });
+
 /** Exactly one of `output` and `artifact` is not null: an output over 256 KB is a blob of its JSON. */
 export const Result = z
   .strictObject({
@@ -168,6 +195,7 @@ export const FromWorker = z
     CheckpointDone,
     ResumeStateDone,
     Items,
+    Delta,
     Result,
     Fail,
     Refuse,
@@ -230,6 +258,7 @@ export const ToWorker = z.discriminatedUnion("type", [Welcome, Lease, Ack, Cance
 
 export type Fingerprint = z.infer<typeof Fingerprint>;
 export type Hello = z.infer<typeof Hello>;
+export type Delta = z.infer<typeof Delta>;
 export type Progress = z.infer<typeof Progress>;
 export type StepDone = z.infer<typeof StepDone>;
 export type FromWorker = z.infer<typeof FromWorker>;

@@ -1,4 +1,5 @@
 // A scripted worker over a real WebSocket.
+import { JobKind } from "../../src/wire/payloads.ts";
 import { ToWorker } from "../../src/wire/pool.ts";
 import type { FromWorker, Hello, Ack, Lease } from "../../src/wire/pool.ts";
 import { fingerprint } from "./fixtures.ts";
@@ -15,6 +16,7 @@ interface Options {
   kinds?: Hello["capabilities"]["kinds"];
   models?: string[];
   slots?: number;
+  requests?: number;
   runs?: Hello["runs"];
   leases?: Hello["leases"];
 }
@@ -68,12 +70,13 @@ export class FakeWorker {
       worker: "w",
       boot: this.boot,
       capabilities: {
-        kinds: options.kinds ?? ["prepare", "score", "compare", "generate", "train"],
+        kinds: options.kinds ?? JobKind.options,
         models: options.models ?? ["tiny"],
         device: "cpu",
       },
       fingerprint: fingerprint(options.fingerprint),
       slots: options.slots ?? 1,
+      requests: options.requests ?? 1,
       runs: options.runs ?? [],
       leases: options.leases ?? [],
     });

@@ -17,9 +17,11 @@ const job = (name: string, changes: Partial<Candidate> = {}): Candidate => {
   const base = { job: name, project: "a", kind: "score" as const, localModels: [], models: [], cost: 10 };
   return { ...base, readyAt: NOW, failedOn: null, banned: [], run: null, ...changes };
 };
-const seat = (boot: string, changes: Partial<Seat> = {}): Seat => {
+/** `free`: as many in each lane. */
+const seat = (boot: string, { free = 1, ...changes }: Partial<Omit<Seat, "free">> & { free?: number } = {}): Seat => {
   const kinds = ["score", "train"] as const;
-  return { boot, project: "", kinds, models: [], fingerprint: "f1", free: 1, loaded: [], runs: [], ...changes };
+  const room = { long: free, requests: free };
+  return { boot, project: "", kinds, models: [], fingerprint: "f1", free: room, loaded: [], runs: [], ...changes };
 };
 const train = (changes: Partial<CandidateRun> = {}, more: Partial<Candidate> = {}): Candidate =>
   job("t", { kind: "train", run: run(changes), ...more });
@@ -141,10 +143,18 @@ describe("fairness", () => {
         expect(grants).toHaveLength(Math.min(total, queue.length));
         expect(new Set(grants.map((grant) => grant.job)).size).toBe(grants.length);
         for (const { boot, free: count } of seats) {
-          expect(grants.filter((grant) => grant.boot === boot).length).toBeLessThanOrEqual(count);
+          expect(grants.filter((grant) => grant.boot === boot).length).toBeLessThanOrEqual(count.requests);
         }
       }),
     );
+  });
+
+  test("a request does not wait for a slot that a long job holds, nor a long job for a request's", () => {
+    const busy = { ...seat("w"), free: { long: 0, requests: 1 } };
+    const queue = [train({ fingerprint: null }), job("one", { kind: "complete" }), job("two", { kind: "tokenize" })];
+    const able = { ...busy, kinds: ["train", "complete", "tokenize"] as const };
+    expect(boots(queue, [able])).toEqual(["one>w"]);
+    expect(boots(queue, [{ ...able, free: { long: 1, requests: 0 } }])).toEqual(["t>w"]);
   });
 
   test("within a project the longest ready goes first, and one that cannot be placed holds nobody back", () => {

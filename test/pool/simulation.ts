@@ -90,6 +90,7 @@ export class Simulation {
         capabilities: { kinds: ["train"], models: ["tiny"], device: "cpu" },
         fingerprint: fingerprint(),
         slots: 1,
+        requests: 1,
         runs: [],
         leases: held,
       });

@@ -4,6 +4,7 @@ import { env } from "cloudflare:workers";
 import { HTTPException } from "hono/http-exception";
 import { ApiError } from "../../src/errors.ts";
 import { checkpoints } from "../../src/routes/checkpoints.ts";
+import { completions } from "../../src/routes/completions.ts";
 import { evaluations } from "../../src/routes/evaluations.ts";
 import { leaderboard } from "../../src/routes/leaderboard.ts";
 import { preferences } from "../../src/routes/preferences.ts";
@@ -13,7 +14,8 @@ import type { App } from "../../src/services/context.ts";
 import type { TestProject } from "../services/project.ts";
 
 const app = new OpenAPIHono<App>();
-for (const router of [checkpoints, evaluations, leaderboard, preferences, runs, scores]) app.route("/", router);
+for (const router of [checkpoints, completions, evaluations, leaderboard, preferences, runs, scores])
+  app.route("/", router);
 app.onError((error, c) => {
   if (error instanceof HTTPException) return error.getResponse();
   if (!(error instanceof ApiError)) throw error;

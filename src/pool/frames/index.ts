@@ -7,7 +7,7 @@ import { onProgress } from "./presence.ts";
 import { onSamples } from "./samples.ts";
 import { onState } from "./states.ts";
 import { onMismatch, onOutOfMemory, onRows, onStep } from "./training.ts";
-import { onFail, onItems, onRefuse, onResult } from "./work.ts";
+import { onDelta, onFail, onItems, onRefuse, onResult } from "./work.ts";
 
 export type WorkFrame = Exclude<FromWorker, Hello>;
 
@@ -53,6 +53,8 @@ function answerTo(
       return onState(turn, worker, frame, stored);
     case "items":
       return onItems(turn, worker, frame);
+    case "delta":
+      return onDelta(turn, worker, frame);
     case "result":
       return onResult(turn, worker, frame, stored);
     case "fail":

@@ -54,6 +54,7 @@ function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow
     capabilities: hello.capabilities,
     fingerprint: hello.fingerprint,
     slots: hello.slots,
+    requests: hello.requests,
     runs: hello.runs,
     loaded: known?.loaded ?? [],
     socket: visitor.socket,

@@ -42,6 +42,20 @@ export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items">):
   return reply("ok");
 }
 
+/** What a streamed completion has grown by; whoever reads it looks again. */
+export function onDelta(turn: Turn, worker: WorkerRow, frame: FrameOf<"delta">): Reply {
+  const held = heldLease(turn, worker, frame);
+  if (held === null) return reply("stale_fence");
+  const { deltas, jobs } = turn.tables;
+  const next = deltas.next(frame.job);
+  if (frame.place < next) return reply("duplicate");
+  if (frame.place > next || held.job.kind !== "complete") return { violation: "a delta that does not follow the last" };
+  deltas.insert({ job: frame.job, place: frame.place, pieces: frame.pieces });
+  jobs.update(frame.job, { tries: 0, deaths: 0 });
+  turn.changed.add(frame.job);
+  return reply("ok");
+}
+
 /** The end of a lease. `stored`: whether an artifact is complete in R2; null before anybody has looked. */
 export function onResult(
   turn: Turn,
@@ -85,12 +99,20 @@ function finish(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRe
 function finishWhole(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
   endLease(turn, job, false);
   if (artifact !== null) pointTo(turn, job.id, [artifact]);
-  if (job.kind === "score" || job.kind === "compare") {
-    // Only a blob knows the tokens of a large output; the expected cost stands for them.
-    const tokens = output !== null && "tokens" in output ? output.tokens : Math.round(job.cost);
-    recordUsage(turn, job.project, "tokens_scored", tokens);
-  }
+  meter(turn, job, output);
   completeJob(turn, job, output, artifact);
+}
+
+/** Only a blob knows the tokens of a large output; the expected cost stands for them. */
+function meter(turn: Turn, job: JobRow, output: Output | null): void {
+  if (output?.kind === "complete") {
+    const generated = output.choices.reduce((sum, choice) => sum + choice.num_tokens, 0);
+    recordUsage(turn, job.project, "tokens_generated", generated);
+    recordUsage(turn, job.project, "tokens_scored", output.tokens - generated);
+  } else if (job.kind === "score" || job.kind === "compare" || job.kind === "complete") {
+    const tokens = output !== null && "tokens" in output ? output.tokens : Math.round(job.cost);
+    recordUsage(turn, job.project, "tokens_scored", typeof tokens === "number" ? tokens : Math.round(job.cost));
+  }
 }
 
 function finishTrainSpan(turn: Turn, job: JobRow, state: string | null): void {

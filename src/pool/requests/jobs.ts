@@ -2,7 +2,7 @@
 import { MAX_INLINE_BYTES } from "../../config.ts";
 import type { ModelRef } from "../../wire/models.ts";
 import type { Payload } from "../../wire/payloads.ts";
-import type { Answer, Created, JobState, SubmitJob } from "../api.ts";
+import type { Answer, Created, DeltaPage, JobState, SubmitJob } from "../api.ts";
 import { pointTo } from "../blobs.ts";
 import { cancelJob as endCancelled } from "../endings.ts";
 import { recordJob } from "../record.ts";
@@ -59,7 +59,7 @@ export function modelNeeds(models: readonly ModelRef[]): Pick<JobRow, "models" |
 }
 
 function modelsOf(payload: Exclude<Payload, { kind: "train" | "generate" }>): ModelRef[] {
-  return payload.kind === "prepare" ? [payload.model] : [payload.teacher, payload.student];
+  return "model" in payload ? [payload.model] : [payload.teacher, payload.student];
 }
 
 export function submitJob(turn: Turn, job: SubmitJob): Answer<Created<JobState>> {
@@ -89,6 +89,14 @@ export function submitJob(turn: Turn, job: SubmitJob): Answer<Created<JobState>>
 export function getJob(turn: Turn, project: string, id: string): JobState | null {
   const job = find(turn, project, id);
   return job === null ? null : jobState(turn, job);
+}
+
+/** What a streamed completion has grown by since delta `after` (-1: from the first), with the job as it is now. */
+export function deltas(turn: Turn, project: string, id: string, after: number): DeltaPage | null {
+  const job = getJob(turn, project, id);
+  if (job === null) return null;
+  const rows = turn.tables.deltas.after(id, after);
+  return { job, pieces: rows.flatMap((row) => row.pieces), last: rows.at(-1)?.place ?? after };
 }
 
 export function find(turn: Turn, project: string, id: string): JobRow | null {

@@ -2,7 +2,7 @@
 import { Candidates } from "./candidates.ts";
 import { Due, Counters, RoundTable } from "./due.ts";
 import { Batches, Evaluations } from "./evaluations.ts";
-import { Bodies, Fences, Jobs, Leases } from "./jobs.ts";
+import { Bodies, Deltas, Fences, Jobs, Leases } from "./jobs.ts";
 import { Garbage, Outbox, Pointers, Usage } from "./outbox.ts";
 import { Events, Runs, Shutouts, States, Steps } from "./runs.ts";
 import { Samples } from "./samples.ts";
@@ -16,6 +16,7 @@ export function openTables(sql: SqlStorage) {
   return {
     jobs: new Jobs(sql),
     bodies: new Bodies(sql),
+    deltas: new Deltas(sql),
     leases: new Leases(sql),
     fences: new Fences(sql),
     runs: new Runs(sql),

@@ -2,7 +2,8 @@
 import { z } from "zod";
 import { BlobRef } from "../../wire/blobs.ts";
 import { Failure, Status } from "../../wire/common.ts";
-import { JobKind, Output, Payload } from "../../wire/payloads.ts";
+import { JobKind, Output, Payload, REQUEST_KINDS } from "../../wire/payloads.ts";
+import { Delta } from "../../wire/pool.ts";
 import { Table, flag, json, time } from "./table.ts";
 
 /** A job without its body, so that scheduling reads small rows. */
@@ -52,6 +53,8 @@ const BodyRow = z.object({
 });
 export type BodyRow = z.output<typeof BodyRow>;
 
+const DeltaRow = z.object({ job: z.string(), place: z.int(), pieces: json(Delta.shape.pieces) });
+
 const LeaseRow = z.object({
   job: z.string(),
   /** The run of a train job, else the job: what the fence is of. One live lease each. */
@@ -71,6 +74,8 @@ const LeaseRow = z.object({
 export type LeaseRow = z.output<typeof LeaseRow>;
 
 const FenceRow = z.object({ owner: z.string(), fence: z.int(), holder: z.string().nullable() });
+
+const REQUESTS = REQUEST_KINDS.map((kind) => `'${kind}'`).join(", ");
 
 const ACTIVE = "status IN ('queued', 'running')";
 
@@ -130,6 +135,21 @@ export class Jobs extends Table<typeof JobRow> {
   }
 }
 
+/** What a streamed completion grew by, while it runs. */
+export class Deltas extends Table<typeof DeltaRow> {
+  constructor(sql: SqlStorage) {
+    super(sql, "deltas", DeltaRow);
+  }
+
+  after(job: string, place: number) {
+    return this.all("job = ? AND place > ? ORDER BY place", job, place);
+  }
+
+  next(job: string): number {
+    return this.count("job = ?", job);
+  }
+}
+
 export class Bodies extends Table<typeof BodyRow> {
   constructor(sql: SqlStorage) {
     super(sql, "bodies", BodyRow);
@@ -162,6 +182,12 @@ export class Leases extends Table<typeof LeaseRow> {
 
   ofBoot(boot: string): LeaseRow[] {
     return this.all("boot = ?", boot);
+  }
+
+  /** How many the boot holds, of long jobs and of requests. */
+  held(boot: string): { long: number; requests: number } {
+    const requests = this.count(`boot = ? AND job IN (SELECT id FROM jobs WHERE kind IN (${REQUESTS}))`, boot);
+    return { long: this.count("boot = ?", boot) - requests, requests };
   }
 }
 

@@ -11,6 +11,8 @@ export const SCHEMA = [
   `CREATE INDEX IF NOT EXISTS jobs_run ON jobs (run, target) WHERE run IS NOT NULL`,
   `CREATE TABLE IF NOT EXISTS bodies (
      job TEXT PRIMARY KEY, request TEXT, payload TEXT, payload_blob TEXT, output TEXT, artifact TEXT)`,
+  `CREATE TABLE IF NOT EXISTS deltas (
+     job TEXT NOT NULL, place INTEGER NOT NULL, pieces TEXT NOT NULL, PRIMARY KEY (job, place)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS leases (
      job TEXT PRIMARY KEY, owner TEXT NOT NULL UNIQUE, boot TEXT NOT NULL, fence INTEGER NOT NULL,
      attempt INTEGER NOT NULL, "from" INTEGER NOT NULL, "to" INTEGER NOT NULL, until INTEGER NOT NULL,
@@ -59,8 +61,8 @@ export const SCHEMA = [
      committed INTEGER NOT NULL, PRIMARY KEY (evaluation, batch)) WITHOUT ROWID`,
   `CREATE TABLE IF NOT EXISTS workers (
      boot TEXT PRIMARY KEY, id TEXT NOT NULL UNIQUE, "key" TEXT NOT NULL, project TEXT NOT NULL, name TEXT NOT NULL,
-     capabilities TEXT NOT NULL, fingerprint TEXT NOT NULL, slots INTEGER NOT NULL, runs TEXT NOT NULL,
-     loaded TEXT NOT NULL, socket TEXT, draining INTEGER NOT NULL,
+     capabilities TEXT NOT NULL, fingerprint TEXT NOT NULL, slots INTEGER NOT NULL, requests INTEGER NOT NULL,
+     runs TEXT NOT NULL, loaded TEXT NOT NULL, socket TEXT, draining INTEGER NOT NULL,
      silent INTEGER NOT NULL, created_at INTEGER NOT NULL,
      seen_at INTEGER NOT NULL)`,
   `CREATE TABLE IF NOT EXISTS outbox (

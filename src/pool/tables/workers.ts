@@ -14,6 +14,7 @@ const WorkerRow = z.object({
   capabilities: json(Capabilities),
   fingerprint: json(Fingerprint),
   slots: z.int(),
+  requests: z.int(),
   runs: json(Hello.shape.runs),
   /** Ids of the models that its last leases loaded, newest last. */
   loaded: json(z.array(z.string())),

@@ -5,11 +5,11 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
-import { PYTHON, inRoot } from "../scripts/paths.ts";
-import { UserError } from "../scripts/stack/hold.ts";
-import { embeddedTeacher, startStack } from "../scripts/stack/stack.ts";
-import type { Understudy } from "../src/sdk/index.ts";
-import type { Goal } from "./main.ts";
+import { PYTHON, inRoot } from "../../scripts/paths.ts";
+import { UserError } from "../../scripts/stack/hold.ts";
+import { embeddedTeacher, startStack } from "../../scripts/stack/stack.ts";
+import type { Understudy } from "../../src/sdk/index.ts";
+import type { Goal } from "../main.ts";
 
 const TEACHER = "smollm2-135m-instruct";
 const KEEP_LAYERS = 15;
@@ -59,8 +59,12 @@ async function scored(client: Understudy, items: Item[]): Promise<Tokens[]> {
 /** The same numbers by one forward pass a response, without padding, in a process of its own. */
 function plain(gguf: string, items: Item[]): Tokens[] {
   const input = JSON.stringify({ gguf, keep_layers: KEEP_LAYERS, items });
-  const run = spawnSync(PYTHON, [inRoot("bench", "score_parity.py")], { input, encoding: "utf8", maxBuffer: 2 ** 28 });
-  if (run.status !== 0) throw new Error(`score_parity.py: ${run.stderr}`);
+  const run = spawnSync(PYTHON, [inRoot("bench", "score", "parity.py")], {
+    input,
+    encoding: "utf8",
+    maxBuffer: 2 ** 28,
+  });
+  if (run.status !== 0) throw new Error(`parity.py: ${run.stderr}`);
   return Reference.parse(JSON.parse(run.stdout));
 }
 

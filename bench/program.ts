@@ -1,20 +1,10 @@
-// The Python programs of this bench: one JSON request in, one JSON answer out, each in a process of its own.
+// The benches' Python programs: one JSON request in, one JSON answer out, each in a process of its own.
 import { spawn } from "node:child_process";
-import { z } from "zod";
-import { PYTHON, inRoot } from "../../scripts/paths.ts";
-
-/** Seconds and losses are of every step, warm-up included; bytes as bench/distill/harness.py says. */
-export const Answer = z.strictObject({
-  seconds: z.array(z.number().positive()),
-  losses: z.array(z.number()),
-  loaded_bytes: z.int().positive(),
-  peak_bytes: z.int().positive(),
-  notes: z.record(z.string(), z.number()),
-});
-export type Answer = z.infer<typeof Answer>;
+import type { z } from "zod";
+import { PYTHON, inRoot } from "../scripts/paths.ts";
 
 export interface Program {
-  /** The file in bench/distill. */
+  /** The file in bench/. */
   file: string;
   python?: string;
 }
@@ -23,7 +13,7 @@ export interface Program {
 const SHOWN_LINES = 20;
 
 export async function call<T>(program: Program, request: object, answer: z.ZodType<T>): Promise<T> {
-  const child = spawn(program.python ?? PYTHON, [inRoot("bench", "distill", program.file)], {
+  const child = spawn(program.python ?? PYTHON, [inRoot("bench", program.file)], {
     env: { ...process.env, TRL_EXPERIMENTAL_SILENCE: "1", HF_HUB_OFFLINE: "1" },
   });
   let stdout = "";
