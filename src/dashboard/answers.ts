@@ -2,7 +2,7 @@
 import type { Failure, Message } from "../wire/common.ts";
 import type * as wire from "../wire/evaluations.ts";
 import type { Generation } from "../wire/generation.ts";
-import { dictionary, either, flag, listOf, number, object, orAbsent, orNull, text } from "./guards.ts";
+import { dictionary, either, flag, listOf, number, object, orNull, text } from "./guards.ts";
 import type { Is, Read } from "./guards.ts";
 
 export interface List<T> {
@@ -11,19 +11,9 @@ export interface List<T> {
 }
 
 /** What all evaluations of one ranking have in common. */
-export interface Board {
-  dataset: string;
-  dataset_name: string;
-  split: string;
-  /** Null: of given responses, whose template is not known. */
-  template: string | null;
-  /** Null: the whole split. */
-  limit: number | null;
-  /** Of the metric regex_match; null where the board has none. */
-  pattern: string | null;
-  models: number;
-  newest_at: string;
-}
+export type Board = Read<
+  Pick<wire.Board, "dataset" | "dataset_name" | "split" | "template" | "limit" | "pattern" | "models" | "newest_at">
+>;
 
 /** By metric, since a server may know more of them than this page. */
 export type Scores = Partial<Record<string, number | null>>;
@@ -40,18 +30,17 @@ type EvaluationFields =
   | "template"
   | "generation"
   | "limit"
+  | "pattern"
   | "n"
   | "done"
   | "error";
 
 export interface Evaluation extends Read<Pick<wire.Evaluation, EvaluationFields>> {
   metrics: Partial<Record<string, Interval | null>> | null;
-  pattern?: string | null | undefined;
 }
 
 /** The same item as another evaluation answered it. */
-export interface Other {
-  response: string;
+export interface Other extends Read<Pick<NonNullable<wire.EvaluationRecord["other"]>, "response">> {
   metrics: Scores;
 }
 
@@ -59,8 +48,8 @@ type RecordFields = "id" | "item" | "seed" | "prompt" | "references" | "response
 
 export interface Graded extends Read<Pick<wire.EvaluationRecord, RecordFields>> {
   metrics: Scores;
-  /** With the records that are asked for beside another evaluation. */
-  other?: Other | null | undefined;
+  /** Null but where records are asked for beside another evaluation. */
+  other: Other | null;
 }
 
 export type Entry = Read<wire.LeaderboardEntry>;
@@ -125,7 +114,7 @@ export const isEvaluation = object<Evaluation>({
   template: orNull(text),
   generation: orNull(isGeneration),
   limit: orNull(number),
-  pattern: orAbsent(orNull(text)),
+  pattern: orNull(text),
   n: number,
   done: number,
   metrics: orNull(dictionary(orNull(isInterval))),
@@ -145,7 +134,7 @@ export const isRecords = page(
     finish_reason: orNull(text),
     num_tokens: orNull(number),
     metrics: isScores,
-    other: orAbsent(orNull(object<Other>({ response: text, metrics: isScores }))),
+    other: orNull(object<Other>({ response: text, metrics: isScores })),
   }),
 );
 

@@ -26,11 +26,6 @@ export const orNull =
   (value): value is T | null =>
     value === null || is(value);
 
-export const orAbsent =
-  <T>(is: Is<T>): Is<T | undefined> =>
-  (value): value is T | undefined =>
-    value === undefined || is(value);
-
 export const either =
   <A, B>(a: Is<A>, b: Is<B>): Is<A | B> =>
   (value): value is A | B =>

@@ -4,7 +4,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Leaderboard } from "../../src/wire/evaluations.ts";
 import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";
-import { boardOf, fulfil, listOf } from "./stand-in.ts";
+import { boardOf, fulfil, listOf } from "./answers.ts";
 
 describe.skipIf(CHROMIUM === null)("the leaderboard", () => {
   let site: Site;

@@ -4,7 +4,7 @@ import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CHROMIUM, enterKey, leave, startSite, violations } from "./site.ts";
 import type { Site } from "./site.ts";
-import { fulfil, listOf } from "./stand-in.ts";
+import { fulfil, listOf } from "./answers.ts";
 
 /** All that `/` loads, gzip, bytes. */
 const BUDGET = 60_000;

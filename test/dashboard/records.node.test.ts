@@ -5,7 +5,7 @@ import type { Evaluation } from "../../src/dashboard/answers.ts";
 import { HOSTILE, LONG } from "./seed.ts";
 import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";
-import { fulfil } from "./stand-in.ts";
+import { fulfil } from "./answers.ts";
 
 describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
   let site: Site;

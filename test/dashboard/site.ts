@@ -8,7 +8,6 @@ import { chromium } from "playwright-core";
 import type { Browser, BrowserContextOptions, Page } from "playwright-core";
 import { startStack } from "../../scripts/stack/stack.ts";
 import type { Stack } from "../../scripts/stack/stack.ts";
-import { serveBoards, serveRecords } from "./stand-in.ts";
 import { MODELS, givenResponses, questions } from "./seed.ts";
 
 /** A browser of this machine: $CHROMIUM, or `chromium` on PATH; null where there is none. */
@@ -101,8 +100,6 @@ export async function startSite(): Promise<Site> {
       });
       const page = await context.newPage();
       await watch(page);
-      await serveBoards(page, dataset, MODELS.length);
-      await serveRecords(page);
       return page;
     },
     async visit(place, options) {

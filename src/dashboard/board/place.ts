@@ -11,11 +11,11 @@ import type { Route } from "../route.ts";
 export const BOARDS = address("/v1/boards", { limit: 100 });
 
 interface Terms extends Pick<Board, "split" | "template" | "limit"> {
-  pattern?: string | null | undefined;
+  pattern: string | null;
 }
 
 /** What evaluations are ranked under, as `GET /v1/leaderboard` takes it. */
-export const termsOf = ({ split, template, limit, pattern = null }: Terms): Query => ({
+export const termsOf = ({ split, template, limit, pattern }: Terms): Query => ({
   split,
   template: template ?? "given",
   limit,

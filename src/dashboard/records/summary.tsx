@@ -77,7 +77,7 @@ export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset
     </dd>
     <dt>Template</dt>
     <dd>{evaluation.template ?? "not known"}</dd>
-    {typeof evaluation.pattern === "string" && (
+    {evaluation.pattern !== null && (
       <>
         <dt>Pattern</dt>
         <dd>
