@@ -38,7 +38,7 @@ const factsOf = ({ seed, num_tokens, finish_reason }: Graded): string =>
     .join(" · ");
 
 function Responses({ record, metric, otherName }: RecordProps) {
-  const { response, metrics, other = null } = record;
+  const { response, metrics, other } = record;
   if (other === null) {
     return (
       <>
