@@ -90,6 +90,35 @@ CREATE TABLE `models` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `models_name` ON `models` (`project`,`name`);--> statement-breakpoint
 CREATE INDEX `models_list` ON `models` (`project`,`created_at`);--> statement-breakpoint
+CREATE TABLE `preference_evaluations` (
+	`id` text PRIMARY KEY NOT NULL,
+	`project` text NOT NULL,
+	`rev` integer NOT NULL,
+	`status` text NOT NULL,
+	`student` text NOT NULL,
+	`teacher` text NOT NULL,
+	`dataset` text NOT NULL,
+	`board` text NOT NULL,
+	`metrics` text,
+	`body` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE INDEX `preference_evaluations_board` ON `preference_evaluations` (`project`,`board`,`status`,`student`,`teacher`,`created_at`);--> statement-breakpoint
+CREATE INDEX `preference_evaluations_list` ON `preference_evaluations` (`project`,`created_at`);--> statement-breakpoint
+CREATE TABLE `preference_records` (
+	`evaluation` text NOT NULL,
+	`item` text NOT NULL,
+	`seed` integer NOT NULL,
+	`position` integer NOT NULL,
+	`prompt` text NOT NULL,
+	`chosen` text NOT NULL,
+	`rejected` text NOT NULL,
+	`margin` real NOT NULL,
+	PRIMARY KEY(`evaluation`, `item`, `seed`)
+);
+--> statement-breakpoint
+CREATE INDEX `preference_records_position` ON `preference_records` (`evaluation`,`position`);--> statement-breakpoint
 CREATE TABLE `projects` (
 	`id` text PRIMARY KEY NOT NULL,
 	`name` text NOT NULL,

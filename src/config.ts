@@ -114,6 +114,8 @@ export const BOARD_MODELS = 64;
 export const COMPARED_VALUES = 2_000_000_000;
 /** Text of one page of records, characters: it is in memory a few times over, as rows, as records and as JSON. */
 export const RECORD_PAGE_CHARS = 4 * MIB;
+/** Grades, or margins, read in one query: D1 answers in one piece, which this keeps to a few MB. */
+export const GRADES_AT_ONCE = 10_000;
 /** Records of an export that are read at once: many, since a Worker may ask D1 only so often; their text is bounded too. */
 export const EXPORT_PAGE = 1000;
 /** One item of an evaluation with its references and response, bytes: a D1 row holds 2 MB. */

@@ -157,7 +157,7 @@ def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
         worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",
         boot=secrets.token_hex(16),
         capabilities=Capabilities(
-            kinds=["prepare", "score", "complete", "tokenize", "compare", "generate", "train"],
+            kinds=["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train"],
             models=sorted(declared),
             device=str(backend.device),
         ),

@@ -16,6 +16,7 @@ from understudy_worker.wire import (
     CompareOutput,
     CompleteOutput,
     GenerateOutput,
+    PreferOutput,
     PrepareOutput,
     Result,
     ScoreOutput,
@@ -25,7 +26,16 @@ from understudy_worker.wire import (
 
 log = logging.getLogger("understudy")
 
-AnyOutput = PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | TrainOutput
+AnyOutput = (
+    PrepareOutput
+    | ScoreOutput
+    | CompleteOutput
+    | TokenizeOutput
+    | CompareOutput
+    | GenerateOutput
+    | PreferOutput
+    | TrainOutput
+)
 
 # A larger result goes to the store and the frame carries its name.
 INLINE_BYTES = 256 * 1024

@@ -18,7 +18,7 @@ from understudy_worker.models import LoadedModel, Models
 from understudy_worker.sampling import Draws, next_tokens
 from understudy_worker.scoring import score_tokens, shared_context
 from understudy_worker.text import Written
-from understudy_worker.tokens import Prompt, check_room, encode_prompt, tokens_of
+from understudy_worker.tokens import Prompt, Template, check_room, encode_prompt, tokens_of
 from understudy_worker.turns import TURN
 from understudy_worker.wire import (
     ComparedAnswer,
@@ -28,10 +28,12 @@ from understudy_worker.wire import (
     FinishReason,
     GenerateBatch,
     GeneratedItem,
+    GenerateItem,
     GenerateOutput,
     GeneratePayload,
     Generation,
     Items,
+    PreferItem,
 )
 
 
@@ -139,15 +141,9 @@ def run(payload: GeneratePayload, job: Job, models: Models) -> GenerateOutput:
 def _generate_batch(
     batch: GenerateBatch, payload: GeneratePayload, job: Job, loaded: LoadedModel
 ) -> list[GeneratedItem]:
-    prompts = [encode_prompt(loaded, item.prompt, template=payload.template) for item in batch.items]
-    for item, prompt_ids in zip(batch.items, prompts, strict=True):
-        if len(prompt_ids) >= loaded.context_length:
-            raise WorkerError(
-                "prompt_too_long",
-                f"item {item.item} has {len(prompt_ids)} prompt tokens; the model reads {loaded.context_length}",
-            )
-    draws = [Draws.of_prompt(item.seed, prompt) for item, prompt in zip(batch.items, prompts, strict=True)]
-    answers = generate(loaded, prompts, draws=draws, generation=payload.generation, tick=job.advance)
+    answers = answer_items(
+        loaded, batch.items, template=payload.template, generation=payload.generation, tick=job.advance
+    )
     return [
         GeneratedItem(
             item=item.item,
@@ -158,6 +154,26 @@ def _generate_batch(
         )
         for item, answer in zip(batch.items, answers, strict=True)
     ]
+
+
+def answer_items(
+    loaded: LoadedModel,
+    items: Sequence[GenerateItem | PreferItem],
+    *,
+    template: Template,
+    generation: Generation,
+    tick: Callable[[], None],
+) -> list[Answer]:
+    """The answer to each item of a batch, drawn by its own seed. Raises `prompt_too_long` with the item's name."""
+    prompts = [encode_prompt(loaded, item.prompt, template=template) for item in items]
+    for item, prompt_ids in zip(items, prompts, strict=True):
+        if len(prompt_ids) >= loaded.context_length:
+            raise WorkerError(
+                "prompt_too_long",
+                f"item {item.item} has {len(prompt_ids)} prompt tokens; the model reads {loaded.context_length}",
+            )
+    draws = [Draws.of_prompt(item.seed, prompt) for item, prompt in zip(items, prompts, strict=True)]
+    return generate(loaded, prompts, draws=draws, generation=generation, tick=tick)
 
 
 def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOutput:

@@ -9,7 +9,7 @@ import time
 
 from pydantic import TypeAdapter, ValidationError
 
-from understudy_worker import generation
+from understudy_worker import generation, preference
 from understudy_worker.backend import Backend
 from understudy_worker.blobs import Blobs
 from understudy_worker.distill import Trainer
@@ -22,6 +22,7 @@ from understudy_worker.wire import (
     ComparePayload,
     GeneratePayload,
     Payload,
+    PreferPayload,
     PrepareOutput,
     PreparePayload,
     TrainPayload,
@@ -29,7 +30,7 @@ from understudy_worker.wire import (
 
 log = logging.getLogger("understudy")
 
-LongPayload = PreparePayload | ComparePayload | GeneratePayload | TrainPayload
+LongPayload = PreparePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload
 AnyPayload = LongPayload | RequestPayload
 _payload: TypeAdapter[AnyPayload] = TypeAdapter(Payload)
 
@@ -98,6 +99,8 @@ class Runner:
                 return generation.run_compare(payload, job, self._models)
             case GeneratePayload():
                 return generation.run(payload, job, self._models)
+            case PreferPayload():
+                return preference.run(payload, job, self._models)
             case TrainPayload():
                 return self.trainer.run(payload, job)
 

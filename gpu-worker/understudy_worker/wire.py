@@ -475,7 +475,7 @@ class JobAck(WireModel):
     ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
-JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'train'])
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train'])
 
 
 class JobTick(WireModel):
@@ -683,6 +683,37 @@ class OutOfMemory(WireModel):
     tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
 
 
+class Pair(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    chosen: Annotated[str, Field(max_length=200000)]
+    rejected: Annotated[str, Field(max_length=200000)]
+
+
+class PairSide(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    response: str | None
+    finish_reason: FinishReason | None
+    num_tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+    teacher_logprob: float
+    student_logprob: float
+
+
+class Pairs(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    type: Literal['pairs']
+    seq: Annotated[int, Field(ge=1, le=9007199254740991)]
+    job: Id
+    fence: Annotated[int, Field(ge=1, le=9007199254740991)]
+    batch: Annotated[int, Field(ge=0, le=9007199254740991)]
+    items: Annotated[list[ScoredPair], Field(max_length=32, min_length=1)]
+
+
 class PhaseSeconds(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -720,6 +751,45 @@ class PlanEntry(WireModel):
     from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
     micro_batch_tokens: MicroBatchTokens | None
     head_chunk: Annotated[int, Field(ge=1, le=65536)]
+
+
+class PreferBatch(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    batch: Annotated[int, Field(ge=0, le=9007199254740991)]
+    items: Annotated[list[PreferItem], Field(max_length=32, min_length=1)]
+
+
+class PreferItem(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: str
+    seed: Seed
+    prompt: Prompt
+    pair: Pair | None
+
+
+class PreferOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['prefer']
+    batches: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class PreferPayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['prefer']
+    evaluation: Id
+    teacher: ModelRef
+    student: ModelRef
+    template: Template
+    generation: Generation | None
+    batches: Annotated[list[PreferBatch], Field(min_length=1)]
 
 
 class PrepareOutput(WireModel):
@@ -991,6 +1061,16 @@ class ScorePayload(WireModel):
     items: Annotated[list[ScoreItem], Field(max_length=64, min_length=1)]
 
 
+class ScoredPair(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    item: str
+    seed: Seed
+    chosen: PairSide
+    rejected: PairSide
+
+
 class ScoredResponse(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -1085,7 +1165,7 @@ class StepDone(WireModel):
 FromWorker = TypeAliasType(
     "FromWorker",
     Annotated[
-        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Delta | Result | Fail | Refuse,
+        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Pairs | Delta | Result | Fail | Refuse,
         Field(discriminator='type'),
     ],
 )
@@ -1224,7 +1304,7 @@ class TrainOutput(WireModel):
 Output = TypeAliasType(
     "Output",
     Annotated[
-        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | TrainOutput,
+        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | PreferOutput | TrainOutput,
         Field(discriminator='kind'),
     ],
 )
@@ -1251,7 +1331,7 @@ class TrainPayload(WireModel):
 Payload = TypeAliasType(
     "Payload",
     Annotated[
-        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | TrainPayload,
+        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload,
         Field(discriminator='kind'),
     ],
 )

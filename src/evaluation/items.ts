@@ -16,11 +16,17 @@ export interface ItemValues {
 }
 
 /** Items without any grade are left out. */
-export function itemValues(records: readonly GradedRecord[], metric: MetricName): ItemValues {
+export const itemValues = (records: readonly GradedRecord[], metric: MetricName): ItemValues =>
+  itemMeans(
+    records.map(({ item, metrics }) => ({ item, value: metrics[metric] })),
+    GRADERS[metric].binary,
+  );
+
+/** `binary`: whether every single value is right or wrong. */
+export function itemMeans(records: readonly { item: string; value: number | null }[], binary: boolean): ItemValues {
   const sums = new Map<string, number>();
   const counts = new Map<string, number>();
-  for (const { item, metrics } of records) {
-    const value = metrics[metric];
+  for (const { item, value } of records) {
     if (value === null) continue;
     const before = sums.get(item);
     sums.set(item, (before ?? 0) + value);
@@ -28,5 +34,5 @@ export function itemValues(records: readonly GradedRecord[], metric: MetricName)
   }
   // Only of items with several seeds is anything counted.
   for (const [item, count] of counts) sums.set(item, (sums.get(item) ?? 0) / count);
-  return { values: sums, binary: GRADERS[metric].binary && counts.size === 0 };
+  return { values: sums, binary: binary && counts.size === 0 };
 }

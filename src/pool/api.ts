@@ -1,11 +1,19 @@
 // What services ask of the pool: the Durable Object's methods, called over RPC.
 // Refusals come back as values: an error thrown across RPC loses its class. Every method is scoped to a project.
 import type { ErrorCode } from "../errors.ts";
-import type { Evaluation } from "../wire/evaluations.ts";
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
-import type { GenerateBatch, GeneratePayload, JobKind, Output, Payload } from "../wire/payloads.ts";
+import type {
+  GenerateBatch,
+  GeneratePayload,
+  JobKind,
+  Output,
+  Payload,
+  PreferBatch,
+  PreferPayload,
+} from "../wire/payloads.ts";
 import type { Delta } from "../wire/pool.ts";
+import type { AnyEvaluation } from "../wire/preference-evaluations.ts";
 import type { BestCheckpoint, CreateRun, Checkpoint, Run, RunEvent, RunSpec, StoredState } from "../wire/runs.ts";
 
 export interface Refusal {
@@ -33,6 +41,9 @@ export interface JobState extends Omit<Job, "result" | "note"> {
   artifact: BlobRef | null;
 }
 
+/** Kinds that are leased in spans: of a run's steps, or of an evaluation's batches. */
+export type SpanKind = "train" | "generate" | "prefer";
+
 export interface SubmitJob {
   id: string;
   project: string;
@@ -41,7 +52,7 @@ export interface SubmitJob {
   subject: string | null;
   request: unknown;
   /** Exactly one of the two is not null; `artifact` is the payload's JSON as a blob. */
-  payload: Exclude<Payload, { kind: "train" | "generate" }> | null;
+  payload: Exclude<Payload, { kind: SpanKind }> | null;
   artifact: { kind: JobKind; localModels: string[]; blob: BlobRef } | null;
   /** Tokens that the job is expected to cost, for fairness between projects. */
   cost: number;
@@ -71,9 +82,9 @@ export interface SubmitEvaluation {
   digest: string;
   /** SHA-256 over all that determines the evaluation; one already there is returned, unless null (`repeat`). */
   identity: string | null;
-  evaluation: Evaluation;
-  payload: Omit<GeneratePayload, "batches">;
-  batches: GenerateBatch[];
+  evaluation: AnyEvaluation;
+  payload: Omit<GeneratePayload, "batches"> | Omit<PreferPayload, "batches">;
+  batches: GenerateBatch[] | PreferBatch[];
   cost: number;
 }
 
@@ -122,9 +133,9 @@ export interface PoolApi {
    * is there and not superseded, of equals the earliest. Safe to repeat, in any order. Null: there is no such run. */
   recordBest(project: string, run: string, candidate: BestCheckpoint): Promise<Run | null>;
 
-  submitEvaluation(evaluation: SubmitEvaluation): Promise<Answer<Created<Evaluation>>>;
-  getEvaluation(project: string, id: string): Promise<Evaluation | null>;
-  cancelEvaluation(project: string, id: string): Promise<Answer<Evaluation>>;
+  submitEvaluation(evaluation: SubmitEvaluation): Promise<Answer<Created<AnyEvaluation>>>;
+  getEvaluation(project: string, id: string): Promise<AnyEvaluation | null>;
+  cancelEvaluation(project: string, id: string): Promise<Answer<AnyEvaluation>>;
   deleteEvaluation(project: string, id: string): Promise<Answer<null>>;
   /** Has the outbox go on with the comparisons of an evaluation that was graded at the edge. Safe to repeat. */
   compareEvaluation(project: string, id: string): Promise<null>;

@@ -1,8 +1,9 @@
 // A scheduling pass: reads the queue and the workers, asks the policy, and leases in the same transaction.
 import { LEASE_MS, LOADED_MODELS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
-import type { Evaluation } from "../wire/evaluations.ts";
 import type { Lease } from "../wire/pool.ts";
-import type { Payload, TrainPayload } from "../wire/payloads.ts";
+import { Payload } from "../wire/payloads.ts";
+import type { TrainPayload } from "../wire/payloads.ts";
+import type { AnyEvaluation } from "../wire/preference-evaluations.ts";
 import { ownerOf } from "./endings.ts";
 import { isolate } from "./isolate.ts";
 import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
@@ -96,7 +97,7 @@ function beginEvaluation(turn: Turn, id: string): void {
   const { evaluations } = turn.tables;
   const row = evaluations.get(id);
   if (row?.body.status !== "queued") return;
-  const body: Evaluation = { ...row.body, status: "running" };
+  const body: AnyEvaluation = { ...row.body, status: "running" };
   evaluations.patch({ body }, "id = ?", id);
   recordEvaluation(turn, { ...row, body });
 }
@@ -156,7 +157,7 @@ function payloadOf(
   span: TrainSpan | null,
 ): Pick<Lease, "payload" | "artifact"> {
   if (run !== null && span !== null) return { payload: trainPayload(turn, run, span), artifact: null };
-  if (job.evaluation !== null) return { payload: generatePayload(turn, job.evaluation), artifact: null };
+  if (job.evaluation !== null) return { payload: batchPayload(turn, job.evaluation), artifact: null };
   const body = turn.tables.bodies.get(job.id);
   return { payload: body.payload, artifact: body.payload_blob };
 }
@@ -181,10 +182,11 @@ function trainPayload(turn: Turn, run: RunRow, span: TrainSpan): TrainPayload {
   };
 }
 
-function generatePayload(turn: Turn, id: string): Payload {
+function batchPayload(turn: Turn, id: string): Payload {
   const { evaluations, batches } = turn.tables;
   const row = evaluations.get(id);
   if (row === null) throw new Error(`evaluation ${id} is gone`);
   const open = batchSpan(batches.open(id, SPAN_BATCHES), MAX_INLINE_BYTES);
-  return { ...row.payload, batches: open.map(({ batch, items }) => ({ batch, items })) };
+  // Parsed: which items go with which payload is what its kind says.
+  return Payload.parse({ ...row.payload, batches: open.map(({ batch, items }) => ({ batch, items })) });
 }

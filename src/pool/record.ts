@@ -56,7 +56,7 @@ export function recordModel(turn: Turn, project: string, model: string, outcome:
   post(turn, model, () => ({ kind: "model", project, model, outcome }));
 }
 
-export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "items" }>): void {
+export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "items" | "pairs" }>): void {
   post(turn, entry.evaluation, () => entry);
 }
 
@@ -70,7 +70,9 @@ export function recordComparisons(turn: Turn, project: string, evaluation: strin
   post(turn, evaluation, () => ({ kind: "comparisons", project, evaluation }));
 }
 
-export function recordDeleted(turn: Turn, project: string, resource: "run" | "evaluation", id: string): void {
+type Deletion = Extract<OutboxEntry, { kind: "deleted" }>;
+
+export function recordDeleted(turn: Turn, project: string, resource: Deletion["resource"], id: string): void {
   turn.changed.add(id);
   post(turn, id, () => ({ kind: "deleted", project, resource, id }));
 }

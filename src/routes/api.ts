@@ -9,6 +9,7 @@ import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
 import { leaderboard } from "./leaderboard.ts";
 import { models } from "./models.ts";
+import { preferenceEvaluations } from "./preference-evaluations.ts";
 import { preferences } from "./preferences.ts";
 import { projects } from "./projects.ts";
 import { newRouter } from "./router.ts";
@@ -20,8 +21,8 @@ import { usage } from "./usage.ts";
 import { workers } from "./workers.ts";
 
 const RESOURCES: readonly Router[] = [
-  scores, preferences, completions, models, datasets, runs, checkpoints, evaluations, leaderboard, jobs, workers, blobs, teacherCache, keys,
-  usage, projects, health,
+  scores, preferences, completions, models, datasets, runs, checkpoints, evaluations, leaderboard, preferenceEvaluations, jobs, workers, blobs,
+  teacherCache, keys, usage, projects, health,
 ]; // prettier-ignore
 
 export function api(): Router {

@@ -47,10 +47,12 @@ function maximise(wins: Wins): number[] {
   for (let step = 0; step < MAX_STEPS; step++) {
     const direction = [0, ...solve(...derivatives(wins, strengths))];
     const before = logLikelihood(wins, strengths);
+    // Near the maximum the likelihood is flat to rounding, where the step itself is still good.
+    const floor = before - TOLERANCE * Math.abs(before);
     const at = strengths;
     const moved = (size: number): number[] => at.map((value, i) => value + size * (direction[i] ?? 0));
     let size = 1;
-    while (size > TOLERANCE && logLikelihood(wins, moved(size)) < before) size /= 2;
+    while (size > TOLERANCE && logLikelihood(wins, moved(size)) < floor) size /= 2;
     strengths = moved(size);
     if (Math.max(...direction.map((change) => Math.abs(size * change))) < TOLERANCE) break;
   }

@@ -16,9 +16,12 @@ export const preferenceProbability = (margin: number): number => sigmoid(margin)
 // `0 - x` and not `-x`: of a sure pair the loss is 0, never -0.
 export const preferenceLoss = (margin: number): number => 0 - logSigmoid(margin);
 
+/** 1 where the chosen response has the larger reward, 0.5 for a tie, else 0. */
+export const correctness = (margin: number): number => (margin > 0 ? 1 : margin === 0 ? 0.5 : 0);
+
 /** Share of pairs whose chosen response has the larger reward; a tie counts 0.5. At least one margin. */
 export function accuracy(margins: readonly number[]): number {
-  const wins = margins.reduce((sum, margin) => sum + (margin > 0 ? 1 : margin === 0 ? 0.5 : 0), 0);
+  const wins = margins.reduce((sum, margin) => sum + correctness(margin), 0);
   return wins / margins.length;
 }
 

@@ -8,6 +8,13 @@ export interface RewardOptions {
   lengthNormalize: boolean;
 }
 
+/** Log-probabilities of a response of `tokens` tokens, nats. */
+export interface Summed {
+  student: number;
+  teacher: number;
+  tokens: number;
+}
+
 /** Sum over tokens, nats. */
 export const logprob = (logprobs: readonly number[]): number => logprobs.reduce((sum, value) => sum + value, 0);
 
@@ -18,11 +25,16 @@ export const logprob = (logprobs: readonly number[]): number => logprobs.reduce(
  *
  * Source: arXiv 2406.19774 (DPKD), the implicit reward; Rafailov et al. 2023 (DPO), equation 5.
  */
-export function implicitReward(scored: ScoredResponse, options: RewardOptions): number {
-  const logRatio = logprob(scored.student_logprobs) - logprob(scored.teacher_logprobs);
-  const divisor = options.lengthNormalize ? Math.max(scored.student_logprobs.length, 1) : 1;
-  return (options.beta * logRatio) / divisor;
+export function rewardOf(summed: Summed, options: RewardOptions): number {
+  const divisor = options.lengthNormalize ? Math.max(summed.tokens, 1) : 1;
+  return (options.beta * (summed.student - summed.teacher)) / divisor;
 }
+
+/** `rewardOf` a response whose tokens are known one by one. */
+export const implicitReward = (
+  { student_logprobs: student, teacher_logprobs: teacher }: ScoredResponse,
+  options: RewardOptions,
+): number => rewardOf({ student: logprob(student), teacher: logprob(teacher), tokens: student.length }, options);
 
 /**
  * Each token's share of the reward: they sum to `implicitReward` under the same options.

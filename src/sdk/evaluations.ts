@@ -3,10 +3,10 @@ import type { z } from "zod";
 import type { CreateEvaluation as CreateEvaluationSchema, MetricName } from "../wire/evaluations.ts";
 import type { RecordFilter as RecordFilterSchema } from "../wire/evaluations.ts";
 import { BoardList, Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
-import { ApiError } from "./errors.ts";
 import type { Http } from "./http.ts";
 import { every } from "./lists.ts";
 import type { PageOptions } from "./lists.ts";
+import { followed } from "./wait.ts";
 
 export type CreateEvaluation = z.input<typeof CreateEvaluationSchema>;
 
@@ -21,8 +21,6 @@ export interface Board {
   pattern?: string;
   metric?: MetricName;
 }
-
-const POLL_MS = 500;
 
 export class Evaluations {
   readonly #http: Http;
@@ -41,20 +39,8 @@ export class Evaluations {
   }
 
   /** The evaluation once it has completed and is graded; `seen` is told how far it is meanwhile. */
-  async wait(id: string, seen: (evaluation: Evaluation) => void = () => undefined): Promise<Evaluation> {
-    for (;;) {
-      const evaluation = await this.get(id);
-      seen(evaluation);
-      if (evaluation.status === "completed" && evaluation.metrics !== null) return evaluation;
-      if (evaluation.status === "failed" || evaluation.status === "cancelled") {
-        const { code, message } = evaluation.error ?? {
-          code: evaluation.status,
-          message: `${id} was ${evaluation.status}`,
-        };
-        throw new ApiError(422, code, message, null, null);
-      }
-      await new Promise((done) => setTimeout(done, POLL_MS));
-    }
+  wait(id: string, seen?: (evaluation: Evaluation) => void): Promise<Evaluation> {
+    return followed(() => this.get(id), seen);
   }
 
   list(options?: PageOptions) {

@@ -16,6 +16,7 @@ import { Http } from "./http.ts";
 import type { ClientOptions } from "./http.ts";
 import { every } from "./lists.ts";
 import type { PageOptions } from "./lists.ts";
+import { PreferenceEvaluations } from "./preference-evaluations.ts";
 import { Runs } from "./runs.ts";
 
 export { ApiError } from "./errors.ts";
@@ -25,12 +26,14 @@ const POLL_MS = 500;
 export class Understudy {
   readonly runs: Runs;
   readonly evaluations: Evaluations;
+  readonly preferenceEvaluations: PreferenceEvaluations;
   readonly #http: Http;
 
   constructor(options: ClientOptions) {
     this.#http = new Http(options);
     this.runs = new Runs(this.#http);
     this.evaluations = new Evaluations(this.#http);
+    this.preferenceEvaluations = new PreferenceEvaluations(this.#http);
   }
 
   health(): Promise<z.infer<typeof Health>> {
@@ -133,7 +136,7 @@ export class Understudy {
   }
 
   delete(
-    resource: "models" | "datasets" | "runs" | "evaluations" | "keys",
+    resource: "models" | "datasets" | "runs" | "evaluations" | "preference-evaluations" | "keys",
     id: string,
   ): Promise<z.infer<typeof Deleted>> {
     return this.#http.json(Deleted, `/v1/${resource}/${id}`, { method: "DELETE" });

@@ -1,8 +1,10 @@
 // Evaluations as they are read, listed, cancelled and deleted.
+import { SETTLE_POLL_MS } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import { findEvaluation, listEvaluations, olderEvaluation } from "../store/evaluations.ts";
 import type { EvaluationRow } from "../store/evaluations.ts";
 import { buryEvaluation } from "../store/projections.ts";
+import type { Status } from "../wire/common.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import type { Context } from "./context.ts";
 import { page } from "./list.ts";
@@ -10,8 +12,26 @@ import type { Page } from "./list.ts";
 import { unwrap } from "./wait.ts";
 
 /** Whether nothing will change any more. */
-export const ended = (evaluation: Evaluation): boolean =>
-  evaluation.status !== "queued" && evaluation.status !== "running";
+export const ended = ({ status }: { status: Status }): boolean => status !== "queued" && status !== "running";
+
+/** Waits for an evaluation's last response, then for the figures, which follow it at once. */
+export async function untilEnded<E extends { status: Status; job: string | null }>(
+  ctx: Context,
+  read: () => Promise<E>,
+  seconds: number,
+): Promise<E> {
+  const deadline = Date.now() + seconds * 1000;
+  let evaluation = await read();
+  if (!ended(evaluation) && seconds > 0 && evaluation.job !== null) {
+    await ctx.pool.waitJob(ctx.project.id, evaluation.job, seconds * 1000);
+    evaluation = await read();
+  }
+  while (!ended(evaluation) && Date.now() < deadline) {
+    await scheduler.wait(SETTLE_POLL_MS);
+    evaluation = await read();
+  }
+  return evaluation;
+}
 
 export const present = (row: EvaluationRow): Evaluation => ({ ...row.body, metrics: row.metrics });
 
@@ -21,7 +41,7 @@ export async function getEvaluation(ctx: Context, id: string, param?: string): P
   const row = await findEvaluation(ctx.db, ctx.project.id, id);
   if (row !== null && row.status === "completed") return present(row);
   const evaluation = await ctx.pool.getEvaluation(ctx.project.id, id);
-  if (evaluation === null) {
+  if (evaluation?.object !== "evaluation") {
     const message = `The project has no evaluation ${id}; see GET /v1/evaluations.`;
     throw new ApiError("not_found", message, param === undefined ? {} : { param });
   }
@@ -29,7 +49,7 @@ export async function getEvaluation(ctx: Context, id: string, param?: string): P
 }
 
 /** The last response is in, the grades are not: it is not completed for anybody who would read them. */
-const untilGraded = (evaluation: Evaluation): Evaluation =>
+export const untilGraded = <E extends { status: Status }>(evaluation: E): E =>
   evaluation.status === "completed" ? { ...evaluation, status: "running" } : evaluation;
 
 export async function evaluationPage(
@@ -44,7 +64,9 @@ export async function evaluationPage(
 /** One that has ended stays as it is. */
 export async function cancelEvaluation(ctx: Context, id: string): Promise<Evaluation> {
   const evaluation = await getEvaluation(ctx, id);
-  return ended(evaluation) ? evaluation : untilGraded(unwrap(await ctx.pool.cancelEvaluation(ctx.project.id, id)));
+  if (ended(evaluation)) return evaluation;
+  unwrap(await ctx.pool.cancelEvaluation(ctx.project.id, id));
+  return getEvaluation(ctx, id);
 }
 
 export async function deleteEvaluation(ctx: Context, id: string): Promise<void> {

@@ -11,7 +11,7 @@ import type { Leaderboard, LeaderboardEntry, MetricName } from "../wire/evaluati
 import type { Run } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 import { findDataset, splitRef } from "./datasets.ts";
-import { effectiveLimit } from "./evaluate.ts";
+import { effectiveLimit } from "./batches.ts";
 import { checkpointPlace } from "./models.ts";
 import { wasChosenOn } from "./run-evaluations.ts";
 
@@ -42,7 +42,7 @@ function scored(rows: readonly EvaluationRow[], metric: MetricName): Scored[] {
     .sort((a, b) => b.mean - a.mean || a.row.createdAt - b.row.createdAt || (a.row.id < b.row.id ? -1 : 1));
 }
 
-function lookupIn(rows: readonly ComparisonRow[]): PairLookup {
+export function lookupIn(rows: readonly ComparisonRow[]): PairLookup {
   const pairs = new Map(rows.map((row) => [`${row.a} ${row.b}`, row]));
   return (a, b) => pairs.get(a < b ? `${a} ${b}` : `${b} ${a}`) ?? null;
 }
@@ -56,9 +56,9 @@ const entry = ({ row, ...figures }: Scored, ranked: Ranked, selected: boolean): 
   selected_on_this_split: selected,
 });
 
-/** The runs whose checkpoints stand on the board, by id. */
-async function runsOf(ctx: Context, entries: readonly Scored[]): Promise<Map<string, Run>> {
-  const ids = entries.flatMap(({ row }) => checkpointPlace(row.model)?.run ?? []);
+/** The runs of those models that are checkpoints, by id. */
+export async function runsOf(ctx: Context, models: readonly string[]): Promise<Map<string, Run>> {
+  const ids = models.flatMap((model) => checkpointPlace(model)?.run ?? []);
   return new Map((await findRuns(ctx.db, ctx.project.id, ids)).map((run) => [run.id, run]));
 }
 
@@ -70,7 +70,10 @@ export async function leaderboard(ctx: Context, query: BoardQuery): Promise<Lead
   const key = boardKey(board, GRADER_VERSIONS);
   const entries = scored(await newestOfBoard(ctx.db, ctx.project.id, key, BOARD_MODELS), metric);
   const ids = entries.map(({ row }) => row.id);
-  const runs = await runsOf(ctx, entries);
+  const runs = await runsOf(
+    ctx,
+    entries.map(({ row }) => row.model),
+  );
   const lookup = lookupIn(await comparisonsAmong(ctx.db, metric, ids));
   const ranked = rankBoard(
     entries.map(({ row, mean }) => ({ id: row.id, mean })),

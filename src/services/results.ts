@@ -14,6 +14,7 @@ import type { Context } from "./context.ts";
 import { getEvaluation } from "./evaluations.ts";
 import { sha256 } from "./identity.ts";
 import { getModel } from "./model-registry.ts";
+import { getPreferenceEvaluation } from "./preference-evaluations.ts";
 import { comparedPreferences, scoredPreferences } from "./prefer.ts";
 import { scoreList } from "./score.ts";
 import { readAll } from "./stream.ts";
@@ -65,6 +66,8 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
       return prepared(ctx, job, output.facts);
     case "generate":
       return job.subject === null ? null : getEvaluation(ctx, job.subject);
+    case "prefer":
+      return job.subject === null ? null : getPreferenceEvaluation(ctx, job.subject);
     case "train":
       return trained(ctx, job, output.head);
   }

@@ -8,7 +8,8 @@ import type { Evaluation } from "../wire/evaluations.ts";
 import type { Checkpoint, Run } from "../wire/runs.ts";
 import { ownContext } from "./context.ts";
 import type { Context } from "./context.ts";
-import { effectiveLimit, submitEvaluation } from "./evaluate.ts";
+import { effectiveLimit } from "./batches.ts";
+import { submitEvaluation } from "./evaluate.ts";
 import { digest } from "./identity.ts";
 import { checkpointPlace } from "./models.ts";
 

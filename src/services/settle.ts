@@ -8,7 +8,6 @@ import { compilePattern } from "../evaluation/regex-match.ts";
 import { summarize } from "../evaluation/summary.ts";
 import { database } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
-import { findDatasetRow } from "../store/datasets.ts";
 import { boardKey, findEvaluation, putEvaluation } from "../store/evaluations.ts";
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
 import {
@@ -23,29 +22,16 @@ import {
   isBuriedEvaluation,
   isBuriedRun,
 } from "../store/projections.ts";
+import { buryPreferenceEvaluation } from "../store/preference-evaluations.ts";
 import { countRecords, gradesOf, insertRecords } from "../store/records.ts";
 import type { RecordRow } from "../store/records.ts";
-import type { Row } from "../wire/datasets.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import { compareWithBoard, resamplesFor } from "./compare-board.ts";
-import { readSplit } from "./datasets.ts";
 import { evaluateCheckpoint, recordOutcome } from "./run-evaluations.ts";
+import { settlePairs, settlePreferenceEvaluation } from "./settle-preferences.ts";
+import { rowsOf } from "./settled-rows.ts";
 
 type Entry<K extends OutboxEntry["kind"]> = Extract<OutboxEntry, { kind: K }>;
-
-/** The rows of a generated evaluation, with their places in it. */
-async function rowsOf(
-  env: Env,
-  db: Database,
-  project: string,
-  evaluation: Evaluation,
-): Promise<Map<string, { row: Row; place: number }>> {
-  const dataset = await findDatasetRow(db, project, evaluation.dataset);
-  const split = dataset?.splits.find((candidate) => candidate.split === evaluation.split);
-  if (split === undefined) throw new Error(`evaluation ${evaluation.id}: its split is gone`);
-  const rows = await readSplit({ env }, split, evaluation.limit);
-  return new Map(rows.map((row, place) => [row.id, { row, place }]));
-}
 
 async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promise<void> {
   if (await isBuriedEvaluation(db, entry.evaluation)) return;
@@ -53,11 +39,9 @@ async function settleItems(env: Env, db: Database, entry: Entry<"items">): Promi
   if (stored === null) throw new Error(`evaluation ${entry.evaluation} is not in D1 yet`);
   const seeds = stored.body.generation?.seeds ?? [];
   const pattern = stored.body.pattern === null ? null : compilePattern(stored.body.pattern);
-  const rows = await rowsOf(env, db, entry.project, stored.body);
+  const rowOf = await rowsOf(env, db, entry.project, stored.body);
   const records = entry.items.map((item): RecordRow => {
-    const found = rows.get(item.item);
-    if (found === undefined) throw new Error(`evaluation ${entry.evaluation} has no item ${item.item}`);
-    const { row, place } = found;
+    const { row, place } = rowOf(item.item);
     return {
       evaluation: entry.evaluation,
       item: item.item,
@@ -93,8 +77,13 @@ async function settleCheckpoint(env: Env, db: Database, entry: Entry<"checkpoint
   await evaluateCheckpoint(env, entry.project, entry.checkpoint);
 }
 
-async function settleEvaluation(env: Env, db: Database, entry: Entry<"evaluation">): Promise<void> {
-  const { project, rev, evaluation } = entry;
+async function settleEvaluation(
+  env: Env,
+  db: Database,
+  project: string,
+  rev: number,
+  evaluation: Evaluation,
+): Promise<void> {
   if (await isBuriedEvaluation(db, evaluation.id)) return;
   const board = boardKey(evaluation, GRADER_VERSIONS);
   const completed = evaluation.status === "completed";
@@ -111,6 +100,13 @@ async function compareAll(db: Database, project: string, id: string): Promise<vo
   const left = evaluation === null ? 0 : await compareWithBoard(db, evaluation);
   if (left > 0) throw new Error(`evaluation ${id}: comparisons with ${left} others are left`);
 }
+
+const settleEither = (env: Env, db: Database, { project, rev, evaluation }: Entry<"evaluation">): Promise<void> =>
+  evaluation.object === "evaluation"
+    ? settleEvaluation(env, db, project, rev, evaluation)
+    : settlePreferenceEvaluation(db, project, rev, evaluation);
+
+const BURY = { run: buryRun, evaluation: buryEvaluation, preference_evaluation: buryPreferenceEvaluation };
 
 /** Applies one entry of the pool's outbox; throws to be called again later. */
 export const settle: Settle<Env> = async (env, entry) => {
@@ -137,13 +133,16 @@ export const settle: Settle<Env> = async (env, entry) => {
     case "items":
       await settleItems(env, db, entry);
       break;
+    case "pairs":
+      await settlePairs(env, db, entry);
+      break;
     case "evaluation":
-      await settleEvaluation(env, db, entry);
+      await settleEither(env, db, entry);
       break;
     case "comparisons":
       await compareAll(db, entry.project, entry.evaluation);
       break;
     case "deleted":
-      await (entry.resource === "run" ? buryRun(db, entry.id) : buryEvaluation(db, entry.id));
+      await BURY[entry.resource](db, entry.id);
   }
 };

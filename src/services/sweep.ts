@@ -11,6 +11,7 @@ import { ownContext, poolOf } from "./context.ts";
 import { deleteDataset } from "./dataset-registry.ts";
 import { deleteRun } from "./distill.ts";
 import { deleteEvaluation } from "./evaluations.ts";
+import { deletePreferenceEvaluation } from "./preference-evaluations.ts";
 
 /** Resources that one sweep deletes: the next one goes on. */
 const EXPIRED_AT_ONCE = 100;
@@ -31,7 +32,12 @@ export async function sweep(env: Env, now: number): Promise<void> {
   await sweepBlobs(env, now);
 }
 
-const REMOVE = { evaluation: deleteEvaluation, run: deleteRun, dataset: deleteDataset };
+const REMOVE = {
+  evaluation: deleteEvaluation,
+  preference_evaluation: deletePreferenceEvaluation,
+  run: deleteRun,
+  dataset: deleteDataset,
+};
 
 /** What is still going, or in use, is left for the next hour. */
 async function remove(env: Env, { resource, id, project }: Expired): Promise<void> {

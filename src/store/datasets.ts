@@ -2,7 +2,7 @@
 import { and, eq, or, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { newestFirst, olderThan } from "./page.ts";
-import { datasets, evaluations, runs } from "./schema.ts";
+import { datasets, evaluations, preferenceEvaluations, runs } from "./schema.ts";
 
 export type DatasetRow = typeof datasets.$inferSelect;
 
@@ -64,6 +64,11 @@ export async function datasetUser(db: Database, project: string, id: string, nam
       .select({ id: evaluations.id })
       .from(evaluations)
       .where(and(eq(evaluations.project, project), eq(evaluations.dataset, id)))
+      .limit(1),
+    db
+      .select({ id: preferenceEvaluations.id })
+      .from(preferenceEvaluations)
+      .where(and(eq(preferenceEvaluations.project, project), eq(preferenceEvaluations.dataset, id)))
       .limit(1),
   ]);
   return found.flat()[0]?.id ?? null;

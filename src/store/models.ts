@@ -2,7 +2,7 @@
 import { and, eq, or, sql } from "drizzle-orm";
 import type { Database } from "./database.ts";
 import { newestFirst, olderThan } from "./page.ts";
-import { evaluations, models, runs } from "./schema.ts";
+import { evaluations, models, preferenceEvaluations, runs } from "./schema.ts";
 
 export type ModelRow = typeof models.$inferSelect;
 
@@ -72,6 +72,16 @@ export async function modelUser(db: Database, project: string, id: string, name:
       .select({ id: evaluations.id })
       .from(evaluations)
       .where(and(eq(evaluations.project, project), eq(evaluations.model, id)))
+      .limit(1),
+    db
+      .select({ id: preferenceEvaluations.id })
+      .from(preferenceEvaluations)
+      .where(
+        and(
+          eq(preferenceEvaluations.project, project),
+          or(eq(preferenceEvaluations.student, id), eq(preferenceEvaluations.teacher, id)),
+        ),
+      )
       .limit(1),
   ];
   const found = await Promise.all(uses);

@@ -1,10 +1,10 @@
 // What the pool tells D1, in the order it happened. Each entry is drained at least once: applying one twice changes nothing.
-import type { Evaluation } from "../wire/evaluations.ts";
-import type { GeneratedItem } from "../wire/payloads.ts";
+import type { GeneratedItem, ScoredPair } from "../wire/payloads.ts";
 import type { Failure } from "../wire/common.ts";
 import type { ModelFacts } from "../wire/models.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
 import type { Job } from "../wire/jobs.ts";
+import type { AnyEvaluation } from "../wire/preference-evaluations.ts";
 
 /** `rev` grows with each change of the thing: D1 keeps the newest. */
 export type OutboxEntry =
@@ -14,10 +14,11 @@ export type OutboxEntry =
   | { kind: "checkpoint"; project: string; rev: number; checkpoint: Checkpoint }
   | { kind: "model"; project: string; model: string; outcome: { facts: ModelFacts } | { error: Failure } }
   | { kind: "items"; project: string; evaluation: string; batch: number; items: GeneratedItem[] }
-  | { kind: "evaluation"; project: string; rev: number; evaluation: Evaluation }
+  | { kind: "pairs"; project: string; evaluation: string; batch: number; items: ScoredPair[] }
+  | { kind: "evaluation"; project: string; rev: number; evaluation: AnyEvaluation }
   | { kind: "comparisons"; project: string; evaluation: string }
   | { kind: "usage"; project: string; rev: number; day: string; meter: UsageMeter; total: number }
-  | { kind: "deleted"; project: string; resource: "run" | "evaluation"; id: string };
+  | { kind: "deleted"; project: string; resource: "run" | AnyEvaluation["object"]; id: string };
 
 export type UsageMeter = "tokens_scored" | "tokens_generated" | "tokens_trained";
 

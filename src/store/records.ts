@@ -1,5 +1,6 @@
 // Records: an evaluation's graded responses, item by item.
 import { and, asc, count, eq, gt, sql } from "drizzle-orm";
+import { GRADES_AT_ONCE } from "../config.ts";
 import type { Database } from "./database.ts";
 import { records } from "./schema.ts";
 
@@ -11,7 +12,7 @@ const STATEMENT_BYTES = 1_000_000;
 const bytes = (text: string): number => new TextEncoder().encode(text).length;
 
 /** Rows as JSON arrays, each small enough for one bound value. */
-function* packed(rows: readonly RecordRow[]): Generator<string> {
+export function* packed(rows: readonly object[]): Generator<string> {
   let items: string[] = [];
   let size = 0;
   for (const row of rows) {
@@ -44,9 +45,6 @@ export async function countRecords(db: Database, evaluation: string): Promise<nu
   const rows = await db.select({ n: count() }).from(records).where(eq(records.evaluation, evaluation));
   return rows[0]?.n ?? 0;
 }
-
-/** Grades read in one query: D1 answers in one piece, which this keeps to a few MB. */
-const GRADES_AT_ONCE = 10_000;
 
 /** The grades alone, in the order of the evaluation. */
 export async function gradesOf(db: Database, evaluation: string): Promise<Pick<RecordRow, "item" | "metrics">[]> {

@@ -2,17 +2,21 @@
 import { and, asc, eq, inArray, isNotNull, sql } from "drizzle-orm";
 import { SQL_PARAMETERS } from "../config.ts";
 import type { Database } from "./database.ts";
-import { datasets, evaluations, projects, runs } from "./schema.ts";
+import { datasets, evaluations, preferenceEvaluations, projects, runs } from "./schema.ts";
 
 const DAY_MS = 24 * 60 * 60 * 1000;
 
 export interface Expired {
-  resource: "evaluation" | "run" | "dataset";
+  resource: "evaluation" | "preference_evaluation" | "run" | "dataset";
   id: string;
   project: { id: string; name: string; pool: string; retentionDays: number | null };
 }
 
-type CreatedAt = typeof runs.createdAt | typeof evaluations.createdAt | typeof datasets.createdAt;
+type CreatedAt =
+  | typeof runs.createdAt
+  | typeof evaluations.createdAt
+  | typeof preferenceEvaluations.createdAt
+  | typeof datasets.createdAt;
 
 const owner = {
   project: { id: projects.id, name: projects.name, pool: projects.pool, retentionDays: projects.retentionDays },
@@ -23,13 +27,20 @@ export async function listExpired(db: Database, now: number, limit: number): Pro
   const old = (createdAt: CreatedAt) =>
     and(isNotNull(projects.retentionDays), sql`${createdAt} + ${projects.retentionDays} * ${DAY_MS} < ${now}`);
   // No batch: it keeps columns by name, and both tables of a join have an `id`.
-  const [oldEvaluations, oldRuns, oldDatasets] = await Promise.all([
+  const [oldEvaluations, oldPreferences, oldRuns, oldDatasets] = await Promise.all([
     db
       .select({ id: evaluations.id, ...owner })
       .from(evaluations)
       .innerJoin(projects, eq(projects.id, evaluations.project))
       .where(old(evaluations.createdAt))
       .orderBy(asc(evaluations.createdAt))
+      .limit(limit),
+    db
+      .select({ id: preferenceEvaluations.id, ...owner })
+      .from(preferenceEvaluations)
+      .innerJoin(projects, eq(projects.id, preferenceEvaluations.project))
+      .where(old(preferenceEvaluations.createdAt))
+      .orderBy(asc(preferenceEvaluations.createdAt))
       .limit(limit),
     db
       .select({ id: runs.id, ...owner })
@@ -48,6 +59,7 @@ export async function listExpired(db: Database, now: number, limit: number): Pro
   ]);
   return [
     ...oldEvaluations.map((row) => ({ resource: "evaluation" as const, ...row })),
+    ...oldPreferences.map((row) => ({ resource: "preference_evaluation" as const, ...row })),
     ...oldRuns.map((row) => ({ resource: "run" as const, ...row })),
     ...oldDatasets.map((row) => ({ resource: "dataset" as const, ...row })),
   ];

@@ -4,7 +4,7 @@ import type { SQL } from "drizzle-orm";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
 import type { Database } from "./database.ts";
 import { newestFirst, olderThan, unknownCursor } from "./page.ts";
-import { checkpoints, evaluations, models, runs, steps } from "./schema.ts";
+import { checkpoints, evaluations, models, preferenceEvaluations, runs, steps } from "./schema.ts";
 
 export async function listRuns(db: Database, project: string, older: SQL | undefined, limit: number): Promise<Run[]> {
   const rows = await db
@@ -99,6 +99,16 @@ export async function runUser(db: Database, project: string, run: string): Promi
       .select({ id: evaluations.id })
       .from(evaluations)
       .where(and(eq(evaluations.project, project), like(evaluations.model, checkpoint)))
+      .limit(1),
+    db
+      .select({ id: preferenceEvaluations.id })
+      .from(preferenceEvaluations)
+      .where(
+        and(
+          eq(preferenceEvaluations.project, project),
+          or(like(preferenceEvaluations.student, checkpoint), like(preferenceEvaluations.teacher, checkpoint)),
+        ),
+      )
       .limit(1),
   ]);
   return found.flat()[0]?.id ?? null;

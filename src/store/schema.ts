@@ -1,5 +1,5 @@
-// D1, the record. `runs`, `steps`, `checkpoints`, `jobs`, `evaluations` (generated ones) and `usage` follow the pool through
-// the outbox: they have a `rev` and no foreign keys, since the outbox has no order. The others have their authority here.
+// D1, the record. `runs`, `steps`, `checkpoints`, `jobs`, `evaluations` (generated ones), `preference_evaluations` and `usage`
+// follow the pool through the outbox: they have a `rev` and no foreign keys, since the outbox has no order. The others have their authority here.
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { MetricName } from "../wire/evaluations.ts";
@@ -8,6 +8,7 @@ import type { Failure, Prompt } from "../wire/common.ts";
 import type { Dataset, SplitRef } from "../wire/datasets.ts";
 import type { Job } from "../wire/jobs.ts";
 import type { ModelFacts, ModelRef, ModelSource } from "../wire/models.ts";
+import type { JudgedResponse, PreferenceEvaluation, PreferenceMetrics } from "../wire/preference-evaluations.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
 
 /** A split with every 100th row's id and the byte at which the row after it begins: pages of 100 need no search. */
@@ -190,6 +191,55 @@ export const records = sqliteTable(
     ...MetricName.options.map((metric) =>
       index(`records_${metric}`).on(table.evaluation, outcomeOf(metric), table.position),
     ),
+  ],
+);
+
+export const preferenceEvaluations = sqliteTable(
+  "preference_evaluations",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    rev: integer("rev").notNull(),
+    status: text("status").notNull(),
+    student: text("student").notNull(),
+    teacher: text("teacher").notNull(),
+    dataset: text("dataset").notNull(),
+    /** What makes two of them comparable: `boardKey` of `store/preference-evaluations.ts`. */
+    board: text("board").notNull(),
+    metrics: text("metrics", { mode: "json" }).$type<PreferenceMetrics>(),
+    body: text("body", { mode: "json" }).$type<PreferenceEvaluation>().notNull(),
+    createdAt,
+  },
+  (table) => [
+    index("preference_evaluations_board").on(
+      table.project,
+      table.board,
+      table.status,
+      table.student,
+      table.teacher,
+      table.createdAt,
+    ),
+    index("preference_evaluations_list").on(table.project, table.createdAt),
+  ],
+);
+
+export const preferenceRecords = sqliteTable(
+  "preference_records",
+  {
+    evaluation: text("evaluation").notNull(),
+    item: text("item").notNull(),
+    /** 0 where nothing was generated. */
+    seed: integer("seed").notNull(),
+    /** Order within the evaluation: the row's place in the split, then the seed's. */
+    position: integer("position").notNull(),
+    prompt: text("prompt", { mode: "json" }).$type<Prompt>().notNull(),
+    chosen: text("chosen", { mode: "json" }).$type<JudgedResponse>().notNull(),
+    rejected: text("rejected", { mode: "json" }).$type<JudgedResponse>().notNull(),
+    margin: real("margin").notNull(),
+  },
+  (table) => [
+    primaryKey({ columns: [table.evaluation, table.item, table.seed] }),
+    index("preference_records_position").on(table.evaluation, table.position),
   ],
 );
 

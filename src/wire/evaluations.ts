@@ -45,13 +45,13 @@ export const EvaluateResponses = z
 export const CreateEvaluation = z.union([EvaluateModel, EvaluateResponses]).meta({ id: "CreateEvaluation" });
 
 const Percent = z.number().min(0).max(100);
-const Interval = z.strictObject({ mean: Percent, low: Percent, high: Percent, n: z.int().min(1) }).meta({
+export const MetricInterval = z.strictObject({ mean: Percent, low: Percent, high: Percent, n: z.int().min(1) }).meta({
   id: "MetricInterval",
   description: "x100; 95% interval: Wilson for 0/1 with one seed, else seeded bootstrap over items",
 });
 
 export const EvaluationMetrics = z
-  .record(MetricName, z.union([Interval, z.null()]))
+  .record(MetricName, z.union([MetricInterval, z.null()]))
   .meta({ id: "EvaluationMetrics", description: "null: no item has a value, as of regex_match without a pattern" });
 
 /** One response's values. */
@@ -187,6 +187,7 @@ export const Board = z
 export const BoardList = listOf(Board).meta({ id: "BoardList" });
 
 export type MetricName = z.infer<typeof MetricName>;
+export type MetricInterval = z.infer<typeof MetricInterval>;
 export type MetricValues = z.infer<typeof MetricValues>;
 export type EvaluateModel = z.infer<typeof EvaluateModel>;
 export type EvaluateResponses = z.infer<typeof EvaluateResponses>;

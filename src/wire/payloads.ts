@@ -7,7 +7,7 @@ import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
 export const JobKind = z
-  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "train"])
+  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train"])
   .meta({ id: "JobKind" });
 
 /** What people wait for: a worker holds many of them at once and works on them together, beside its long jobs. */
@@ -97,6 +97,34 @@ export const GeneratePayload = z
   })
   .meta({ id: "GeneratePayload" });
 
+/** `pair`: the two responses to score; null: `chosen` is what the teacher answers, `rejected` what the student does. */
+export const PreferItem = z
+  .strictObject({
+    item: z.string(),
+    seed: Seed,
+    prompt: Prompt,
+    pair: z.union([z.strictObject({ chosen: text(200_000), rejected: text(200_000) }), z.null()]),
+  })
+  .meta({ id: "PreferItem" });
+
+export const PreferBatch = z
+  .strictObject({ batch: z.int().min(0), items: z.array(PreferItem).min(1).max(32) })
+  .meta({ id: "PreferBatch" });
+
+/** Fixed batches of a preference evaluation: both responses of each item under both models. `generation` is null where
+ * every item has a pair. */
+export const PreferPayload = z
+  .strictObject({
+    kind: z.enum(["prefer"]),
+    evaluation: Id,
+    teacher: ModelRef,
+    student: ModelRef,
+    template: Template,
+    generation: z.union([Generation, z.null()]),
+    batches: z.array(PreferBatch).min(1),
+  })
+  .meta({ id: "PreferPayload" });
+
 /** Steps `from..to` of a run. The worker reaches `from - 1` from its own memory if it holds exactly `head_hash` there,
  * else by loading `resume` (null: the student as registered, step 0) and replaying, verifying each of `hashes`
  * (those of steps resume.step+1 .. from-1, in order). `rows` is null until a worker has reported them.
@@ -127,6 +155,7 @@ export const Payload = z
     TokenizePayload,
     ComparePayload,
     GeneratePayload,
+    PreferPayload,
     TrainPayload,
   ])
   .meta({ id: "Payload" });
@@ -227,6 +256,11 @@ export const GenerateOutput = z
   .strictObject({ kind: z.enum(["generate"]), batches: z.int().min(0) })
   .meta({ id: "GenerateOutput" });
 
+/** A span of batches done: the pairs themselves went ahead in `pairs` messages. */
+export const PreferOutput = z
+  .strictObject({ kind: z.enum(["prefer"]), batches: z.int().min(0) })
+  .meta({ id: "PreferOutput" });
+
 /** A span of steps done: the steps themselves went ahead in `step` messages.
  * `state_sha256` (weights and optimizer) once the run's last step is reached, else null. */
 export const TrainOutput = z
@@ -241,6 +275,7 @@ export const Output = z
     TokenizeOutput,
     CompareOutput,
     GenerateOutput,
+    PreferOutput,
     TrainOutput,
   ])
   .meta({ id: "Output" });
@@ -255,6 +290,22 @@ export const GeneratedItem = z
   })
   .meta({ id: "GeneratedItem" });
 
+/** Log-probabilities summed over the response's tokens, nats. A response that was given is not repeated: `response` and
+ * `finish_reason` are null. */
+export const PairSide = z
+  .strictObject({
+    response: z.union([z.string(), z.null()]),
+    finish_reason: z.union([FinishReason, z.null()]),
+    num_tokens: z.int().min(0),
+    teacher_logprob: z.number(),
+    student_logprob: z.number(),
+  })
+  .meta({ id: "PairSide" });
+
+export const ScoredPair = z
+  .strictObject({ item: z.string(), seed: Seed, chosen: PairSide, rejected: PairSide })
+  .meta({ id: "ScoredPair" });
+
 export type JobKind = z.infer<typeof JobKind>;
 export type Payload = z.infer<typeof Payload>;
 export type PreparePayload = z.infer<typeof PreparePayload>;
@@ -268,6 +319,10 @@ export type TokenizeOutput = z.infer<typeof TokenizeOutput>;
 export type ComparePayload = z.infer<typeof ComparePayload>;
 export type GeneratePayload = z.infer<typeof GeneratePayload>;
 export type GenerateBatch = z.infer<typeof GenerateBatch>;
+export type PreferPayload = z.infer<typeof PreferPayload>;
+export type PreferBatch = z.infer<typeof PreferBatch>;
+export type PairSide = z.infer<typeof PairSide>;
+export type ScoredPair = z.infer<typeof ScoredPair>;
 export type GeneratedItem = z.infer<typeof GeneratedItem>;
 export type TrainPayload = z.infer<typeof TrainPayload>;
 export type Output = z.infer<typeof Output>;

@@ -3,7 +3,7 @@
 import { z } from "zod";
 import { BlobRef } from "./blobs.ts";
 import { Id, Sha256 } from "./common.ts";
-import { GeneratedItem, JobKind, Output, Payload, TokenLogprobs } from "./payloads.ts";
+import { GeneratedItem, JobKind, Output, Payload, ScoredPair, TokenLogprobs } from "./payloads.ts";
 import { RowsReport, StepMetrics, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
@@ -124,6 +124,18 @@ export const Items = z
   })
   .meta({ id: "Items" });
 
+/** What `items` is to an evaluation, of a preference evaluation. */
+export const Pairs = z
+  .strictObject({
+    type: z.enum(["pairs"]),
+    seq: Seq,
+    job: Id,
+    fence: Fence,
+    batch: z.int().min(0),
+    items: z.array(ScoredPair).min(1).max(32),
+  })
+  .meta({ id: "Pairs" });
+
 /** `text` is what is new of a choice; `logprobs` of the new tokens, if they were asked for. */
 const Piece = z
   .strictObject({
@@ -195,6 +207,7 @@ export const FromWorker = z
     CheckpointDone,
     ResumeStateDone,
     Items,
+    Pairs,
     Delta,
     Result,
     Fail,

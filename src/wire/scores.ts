@@ -3,7 +3,8 @@ import { z } from "zod";
 import { Id, Messages, ModelName, Prompt, Template, text } from "./common.ts";
 import { Generation } from "./generation.ts";
 
-const Beta = z.number().gt(0).max(100);
+export const Beta = z.number().gt(0).max(100);
+export const DEFAULT_BETA = 0.1;
 export const Response = text(200_000).meta({ id: "Response" });
 
 export const CreateScores = z
@@ -13,7 +14,7 @@ export const CreateScores = z
     prompt: text(200_000).min(1).optional(),
     messages: Messages.optional(),
     responses: z.array(Response).min(1).max(64),
-    beta: Beta.default(0.1),
+    beta: Beta.default(DEFAULT_BETA),
     length_normalize: z.boolean().default(false),
     template: Template.default("chat"),
     return_tokens: z.boolean().default(false),
@@ -79,7 +80,7 @@ export const CreatePreferences = z
   .strictObject({
     teacher: ModelName,
     student: ModelName,
-    beta: Beta.default(0.1),
+    beta: Beta.default(DEFAULT_BETA),
     length_normalize: z.boolean().default(false),
     template: Template.default("chat"),
     pairs: z.array(PreferencePair).min(1).max(64).optional(),

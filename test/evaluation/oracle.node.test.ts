@@ -6,12 +6,15 @@ import fc from "fast-check";
 import { beforeAll, describe, expect, it } from "vitest";
 import { normalize } from "../../src/evaluation/exact-match.ts";
 import { grade } from "../../src/evaluation/grade.ts";
-import { wilson } from "../../src/evaluation/interval.ts";
+import { bootstrap, wilson } from "../../src/evaluation/interval.ts";
 import { stem } from "../../src/evaluation/porter.ts";
+import { below, randomWords } from "../../src/evaluation/random.ts";
 import { compilePattern } from "../../src/evaluation/regex-match.ts";
 import { holm, mcNemar } from "../../src/evaluation/tests.ts";
+import { bradleyTerry } from "../../src/scoring/bradley-terry.ts";
 import { logSigmoid, sigmoid } from "../../src/scoring/logistic.ts";
 import { firstPlace } from "../../src/scoring/ranking.ts";
+import { strengths } from "../../src/scoring/strengths.ts";
 import { MetricName } from "../../src/wire/evaluations.ts";
 import { PATTERNS, generatedTexts, realTexts, sample, words } from "./oracle-texts.ts";
 
@@ -28,6 +31,28 @@ interface Answer {
   log_sigmoid: number[];
   softmax: number[][];
   holm: number[][];
+  bradley_terry: number[][];
+  strengths: [low: number, high: number][];
+}
+
+/** Every pair has met, now and then as a probability; some odds are steep. */
+const tables = sample(
+  fc.integer({ min: 2, max: 8 }).chain((n) => {
+    const count = fc.oneof(fc.integer({ min: 1, max: 500 }), fc.double({ min: 0.01, max: 50, noNaN: true }));
+    return fc.array(fc.array(count, { minLength: n, maxLength: n }), { minLength: n, maxLength: n });
+  }),
+  300,
+);
+
+/** Students on the same items, and the items that the board's own generator resamples. */
+const ITEMS = 40;
+const RESAMPLES = { resamples: 400, seed: 95 };
+const share = fc.double({ min: 0.001, max: 0.999, noNaN: true });
+const students = sample(fc.array(share, { minLength: ITEMS, maxLength: ITEMS }), 6);
+function resampledItems(): number[][] {
+  const next = randomWords(RESAMPLES.seed);
+  const items = Array.from({ length: ITEMS });
+  return Array.from({ length: RESAMPLES.resamples }, () => items.map(() => below(next(), ITEMS)));
 }
 
 const binary = sample(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 300 })), 300);
@@ -39,6 +64,8 @@ const ask = {
   shares: [...binary.map(([a, b]) => [a, a + b + 1]), [0, 1], [1, 1], [0, 500], [500, 500]],
   margins: sample(fc.double({ min: -800, max: 800, noNaN: true }), 500),
   rewards: sample(fc.array(fc.double({ min: -300, max: 300, noNaN: true }), { minLength: 1, maxLength: 64 }), 200),
+  tables,
+  boards: { students, resamples: resampledItems() },
   p_values: sample(fc.array(fc.double({ min: 0, max: 1, noNaN: true }), { minLength: 1, maxLength: 40 }), 200),
 };
 
@@ -124,6 +151,23 @@ describe.skipIf(!existsSync(PYTHON))("against rouge-score, NLTK and scipy (needs
     expect(relative(ask.margins.map(sigmoid), answer.sigmoid)).toBeLessThanOrEqual(1e-12);
     expect(relative(ask.margins.map(logSigmoid), answer.log_sigmoid)).toBeLessThanOrEqual(1e-12);
     expect(difference(ask.rewards.flatMap(firstPlace), answer.softmax.flat())).toBeLessThanOrEqual(1e-12);
+  });
+
+  it("fits Bradley-Terry strengths as scipy.optimize on the likelihood, to 1e-6", () => {
+    const ours = ask.tables.map((wins) => bradleyTerry(wins).map((strength) => strength!));
+    expect(difference(ours.flat(), answer.bradley_terry.flat())).toBeLessThanOrEqual(1e-6);
+  });
+
+  it("gives strengths the interval of as many fits as there are resamples", () => {
+    const means = ask.boards.students.map((shares) =>
+      bootstrap(
+        shares.map((p) => 100 * p),
+        RESAMPLES,
+      ),
+    );
+    const ours = strengths(means).map(({ low, high }) => [low!, high!]);
+    // A percentile lies between two resamples: on the means here, on the strengths there.
+    expect(difference(ours.flat(), answer.strengths.flat())).toBeLessThanOrEqual(1e-4);
   });
 
   it("adjusts by Holm's definition", () => {

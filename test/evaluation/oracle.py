@@ -10,6 +10,7 @@ from collections import Counter
 from decimal import Decimal
 
 import numpy
+import scipy.optimize
 import scipy.special
 import scipy.stats
 from nltk.stem.porter import PorterStemmer
@@ -141,6 +142,38 @@ def wilson(successes: int, n: int) -> list[float]:
     return [interval.low, interval.high]
 
 
+def bradley_terry(wins: list[list[float]]) -> list[float]:
+    """Strengths at the maximum of the likelihood, the first player's 0: BFGS on the sum over ordered pairs."""
+    table = numpy.array(wins)
+    numpy.fill_diagonal(table, 0)
+
+    def margins(free: numpy.ndarray) -> numpy.ndarray:
+        strengths = numpy.concatenate([[0.0], free])
+        return strengths[:, None] - strengths[None, :]
+
+    def loss(free: numpy.ndarray) -> float:
+        return float(-(table * scipy.special.log_expit(margins(free))).sum())
+
+    def slope(free: numpy.ndarray) -> numpy.ndarray:
+        surprise = table * scipy.special.expit(-margins(free))
+        return (surprise.sum(axis=0) - surprise.sum(axis=1))[1:]
+
+    found = scipy.optimize.minimize(loss, numpy.zeros(len(table) - 1), jac=slope, method="BFGS", tol=1e-10)
+    return [0.0, *found.x.tolist()]
+
+
+def strength_intervals(students: list[list[float]], resamples: list[list[int]]) -> list[list[float]]:
+    """Percentiles of the strengths that are fitted, all together, to the items of each resample."""
+    values = numpy.array(students)
+    fits = []
+    for items in resamples:
+        shares = values[:, items].sum(axis=1)
+        table = numpy.zeros((len(values) + 1, len(values) + 1))
+        table[1:, 0], table[0, 1:] = shares, len(items) - shares
+        fits.append(bradley_terry(table.tolist())[1:])
+    return numpy.percentile(numpy.array(fits), [2.5, 97.5], axis=0).T.tolist()
+
+
 def main() -> None:
     """Answers every question of the request."""
     ask = json.load(sys.stdin)
@@ -154,6 +187,8 @@ def main() -> None:
         "sigmoid": [float(scipy.special.expit(x)) for x in ask["margins"]],
         "log_sigmoid": [float(scipy.special.log_expit(x)) for x in ask["margins"]],
         "softmax": [scipy.special.softmax(numpy.array(rewards)).tolist() for rewards in ask["rewards"]],
+        "bradley_terry": [bradley_terry(wins) for wins in ask["tables"]],
+        "strengths": strength_intervals(**ask["boards"]),
         "holm": [holm(p_values) for p_values in ask["p_values"]],
     }
     json.dump(answer, sys.stdout)

@@ -137,6 +137,52 @@ export function evaluationSubmit(sizes: number[], changes: Partial<SubmitEvaluat
   };
 }
 
+/** Of pairs that are given, or (`generated`) of what the two models answer. */
+export function preferenceSubmit(sizes: number[], generated = false): SubmitEvaluation {
+  const base = evaluationSubmit(sizes);
+  const id = unique("pe");
+  const generation = generated
+    ? { max_new_tokens: 8, temperature: 0, top_p: 1, top_k: 0, stop: [], seeds: [10] }
+    : null;
+  const pair = generated ? null : { chosen: "yes", rejected: "no" };
+  const digests = { weights_digest: sha("weights"), tokenizer_digest: sha("tokens"), template_digest: sha("template") };
+  const { created_at, status, dataset, split, limit, n, done, job, error } = base.evaluation;
+  return {
+    ...base,
+    id,
+    evaluation: {
+      id,
+      object: "preference_evaluation",
+      created_at,
+      status,
+      kind: generated ? "closeness" : "accuracy",
+      student: "model_tiny",
+      student_name: null,
+      teacher: "model_tiny",
+      teacher_name: null,
+      dataset,
+      split,
+      template: "chat",
+      beta: 0.1,
+      length_normalize: false,
+      generation,
+      limit,
+      n,
+      done,
+      metrics: null,
+      provenance: { student: digests, teacher: digests, dataset_sha256: sha("data set"), split_sha256: sha("split") },
+      job,
+      error,
+      note: "",
+    },
+    payload: { kind: "prefer", evaluation: id, teacher: model(), student: model(), template: "chat", generation },
+    batches: base.batches.map(({ batch, items }) => ({
+      batch,
+      items: items.map(({ item, seed, prompt }) => ({ item, seed, prompt, pair })),
+    })),
+  };
+}
+
 export const metrics = (seconds = 0.5): StepMetrics => ({
   loss: 1,
   "loss/lm": null,

@@ -7,6 +7,7 @@ import { checkpoints } from "../../src/routes/checkpoints.ts";
 import { completions } from "../../src/routes/completions.ts";
 import { evaluations } from "../../src/routes/evaluations.ts";
 import { leaderboard } from "../../src/routes/leaderboard.ts";
+import { preferenceEvaluations } from "../../src/routes/preference-evaluations.ts";
 import { preferences } from "../../src/routes/preferences.ts";
 import { runs } from "../../src/routes/runs.ts";
 import { scores } from "../../src/routes/scores.ts";
@@ -14,8 +15,10 @@ import type { App } from "../../src/services/context.ts";
 import type { TestProject } from "../services/project.ts";
 
 const app = new OpenAPIHono<App>();
-for (const router of [checkpoints, completions, evaluations, leaderboard, preferences, runs, scores])
-  app.route("/", router);
+const routers = [
+  checkpoints, completions, evaluations, leaderboard, preferenceEvaluations, preferences, runs, scores,
+]; // prettier-ignore
+for (const router of routers) app.route("/", router);
 app.onError((error, c) => {
   if (error instanceof HTTPException) return error.getResponse();
   if (!(error instanceof ApiError)) throw error;

@@ -59,3 +59,36 @@ export async function generate(worker: FakeWorker, lease: Lease, respond: (item:
   const output = { kind: "generate" as const, batches: payload.batches.length };
   await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
 }
+
+/** What both models find of a response: summed log-probabilities over `tokens` tokens, 2 unless given. */
+export interface Found {
+  teacher: number;
+  student: number;
+  tokens?: number;
+}
+
+/** Scores every pair of a span of batches; where nothing is given both models answer with their name and the item's. */
+export async function scorePairs(
+  worker: FakeWorker,
+  lease: Lease,
+  judge: (item: string, seed: number) => { chosen: Found; rejected: Found },
+): Promise<void> {
+  const { job, fence, lineage, payload } = lease;
+  if (payload?.kind !== "prefer") throw new Error("not a prefer lease");
+  for (const { batch, items } of payload.batches) {
+    const pairs = items.map(({ item, seed, pair }) => {
+      const { chosen, rejected } = judge(item, seed);
+      const side = ({ teacher, student, tokens = 2 }: Found, by: string) => ({
+        response: pair === null ? `${by} on ${item}` : null,
+        finish_reason: pair === null ? ("stop" as const) : null,
+        num_tokens: tokens,
+        teacher_logprob: teacher,
+        student_logprob: student,
+      });
+      return { item, seed, chosen: side(chosen, "teacher"), rejected: side(rejected, "student") };
+    });
+    await worker.ask({ type: "pairs", job, fence, batch, items: pairs });
+  }
+  const output = { kind: "prefer" as const, batches: payload.batches.length };
+  await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
+}

@@ -7,7 +7,12 @@ const ln = Math.log;
 /** A table of n players in which every pair has met, with shares as soft outcomes. */
 const tables = fc
   .integer({ min: 2, max: 7 })
-  .chain((n) => fc.array(fc.array(fc.double({ min: 0.1, max: 20, noNaN: true }), { minLength: n, maxLength: n }), { minLength: n, maxLength: n }));
+  .chain((n) =>
+    fc.array(fc.array(fc.double({ min: 0.1, max: 20, noNaN: true }), { minLength: n, maxLength: n }), {
+      minLength: n,
+      maxLength: n,
+    }),
+  );
 
 const close = (ours: readonly (number | null)[], expected: readonly number[], digits = 9) => {
   ours.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, digits));
@@ -30,7 +35,10 @@ describe("strengths by hand", () => {
     const strengths = bradleyTerry(wins).map((value) => value!);
     wins.forEach((row, i) => {
       const expected = row.map((_, j) => (wins[i]![j]! + wins[j]![i]!) * sigmoid(strengths[i]! - strengths[j]!));
-      expect(expected.filter((_, j) => j !== i).reduce((a, b) => a + b, 0)).toBeCloseTo(row.reduce((a, b) => a + b, 0), 9);
+      expect(expected.filter((_, j) => j !== i).reduce((a, b) => a + b, 0)).toBeCloseTo(
+        row.reduce((a, b) => a + b, 0),
+        9,
+      );
     });
   });
 
@@ -81,11 +89,14 @@ describe("whatever the table", () => {
 
   it("against one opponent alone a strength is the log-odds of the mean, whoever else plays", () => {
     fc.assert(
-      fc.property(fc.array(fc.double({ min: 0.01, max: 0.99, noNaN: true }), { minLength: 1, maxLength: 12 }), (shares) => {
-        const teacher = [0, ...shares.map((share) => 40 * (1 - share))];
-        const students = shares.map((share) => [40 * share, ...shares.map(() => 0)]);
-        close(bradleyTerry([teacher, ...students]), [0, ...shares.map((share) => ln(share / (1 - share)))], 8);
-      }),
+      fc.property(
+        fc.array(fc.double({ min: 0.01, max: 0.99, noNaN: true }), { minLength: 1, maxLength: 12 }),
+        (shares) => {
+          const teacher = [0, ...shares.map((share) => 40 * (1 - share))];
+          const students = shares.map((share) => [40 * share, ...shares.map(() => 0)]);
+          close(bradleyTerry([teacher, ...students]), [0, ...shares.map((share) => ln(share / (1 - share)))], 8);
+        },
+      ),
     );
   });
 });

@@ -52,6 +52,7 @@ function answerTo(
     case "resume_state":
       return onState(turn, worker, frame, stored);
     case "items":
+    case "pairs":
       return onItems(turn, worker, frame);
     case "delta":
       return onDelta(turn, worker, frame);

@@ -1,4 +1,4 @@
-// items, result, fail, refuse: what a worker says of a job.
+// items, pairs, result, fail, refuse: what a worker says of a job.
 import type { BlobRef } from "../../wire/blobs.ts";
 import type { Output } from "../../wire/payloads.ts";
 import { pointTo } from "../blobs.ts";
@@ -11,15 +11,19 @@ import type { Turn } from "../turn.ts";
 import { heldLease, reply } from "./held.ts";
 import type { FrameOf, Look, Reply } from "./held.ts";
 
+/** The frame that commits a batch of each kind of evaluation. */
+const FRAMES = { generate: "items", prefer: "pairs" } as const;
+
 /** A batch is committed whole, once: its number is what counts. */
-export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items">): Reply {
+export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items" | "pairs">): Reply {
   const held = heldLease(turn, worker, frame);
   if (held === null) return reply("stale_fence");
   const { job } = held;
   const { evaluations, batches, jobs } = turn.tables;
   const row = job.evaluation === null ? null : evaluations.get(job.evaluation);
   const batch = row === null ? null : batches.get(row.id, frame.batch);
-  if (row === null || batch === null) return { violation: "items of a batch that the job does not have" };
+  if (row === null || batch === null || FRAMES[row.payload.kind] !== frame.type)
+    return { violation: "items of a batch that the job does not have" };
   if (batch.committed) return reply("duplicate");
   const asked = batch.items.map((item) => `${item.seed} ${item.item}`);
   if (asked.join("\n") !== frame.items.map((item) => `${item.seed} ${item.item}`).join("\n")) {
@@ -29,17 +33,25 @@ export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items">):
   jobs.update(job.id, { tries: 0, deaths: 0, done: job.done + frame.items.length });
   const body = { ...row.body, done: row.body.done + frame.items.length };
   evaluations.patch({ body }, "id = ?", row.id);
-  recordItems(turn, {
-    kind: "items",
-    project: job.project,
-    evaluation: row.id,
-    batch: frame.batch,
-    items: frame.items,
-  });
+  const of = { project: job.project, evaluation: row.id, batch: frame.batch };
+  if (frame.type === "items") recordItems(turn, { kind: "items", ...of, items: frame.items });
+  else recordItems(turn, { kind: "pairs", ...of, items: frame.items });
   recordEvaluation(turn, { ...row, body });
-  const tokens = frame.items.reduce((sum, item) => sum + item.num_tokens, 0);
-  recordUsage(turn, job.project, "tokens_generated", tokens);
+  recordTokens(turn, job.project, frame);
   return reply("ok");
+}
+
+/** Of a pair both responses are scored; those that were not given are generated as well. */
+function recordTokens(turn: Turn, project: string, frame: FrameOf<"items" | "pairs">): void {
+  const sum = (counts: readonly { num_tokens: number }[]): number =>
+    counts.reduce((total, { num_tokens: tokens }) => total + tokens, 0);
+  if (frame.type === "items") {
+    recordUsage(turn, project, "tokens_generated", sum(frame.items));
+    return;
+  }
+  const sides = frame.items.flatMap(({ chosen, rejected }) => [chosen, rejected]);
+  recordUsage(turn, project, "tokens_scored", sum(sides));
+  recordUsage(turn, project, "tokens_generated", sum(sides.filter(({ response }) => response !== null)));
 }
 
 /** What a streamed completion has grown by; whoever reads it looks again. */
@@ -92,7 +104,7 @@ function lateResult(turn: Turn, worker: WorkerRow, frame: FrameOf<"result">): Re
 
 function finish(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
   if (output?.kind === "train") finishTrainSpan(turn, job, output.state_sha256);
-  else if (output?.kind === "generate") finishBatchSpan(turn, job, output);
+  else if (output?.kind === "generate" || output?.kind === "prefer") finishBatchSpan(turn, job, output);
   else finishWhole(turn, job, output, artifact);
 }
 

@@ -1,15 +1,15 @@
-// Evaluations that generate: cut into fixed batches, one job.
+// Evaluations of fixed batches, one job: those that generate responses, and those that score pairs.
 import { MAX_LEASE_BYTES } from "../../config.ts";
-import type { Evaluation } from "../../wire/evaluations.ts";
+import type { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import type { Answer, Created, SubmitEvaluation } from "../api.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
 import { recordComparisons, recordDeleted, recordEvaluation } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
 import type { EvaluationRow } from "../tables/evaluations.ts";
 import type { Turn } from "../turn.ts";
-import { enqueue, modelNeeds, terminal } from "./jobs.ts";
+import { enqueue, modelNeeds, modelsOf, terminal } from "./jobs.ts";
 
-export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<Created<Evaluation>> {
+export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<Created<AnyEvaluation>> {
   const { evaluations, batches } = turn.tables;
   const there = evaluations.get(submit.id);
   if (there !== null) return replayed(turn, there, submit.digest, () => there.body);
@@ -24,13 +24,13 @@ export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<C
   const full = queueFull(turn, submit.project);
   if (full !== null) return full;
   const { id, project, digest, identity, payload, job, cost } = submit;
-  const body: Evaluation = { ...submit.evaluation, status: "queued", done: 0, job };
+  const body: AnyEvaluation = { ...submit.evaluation, status: "queued", done: 0, job };
   const row: EvaluationRow = { id, project, digest, identity, body, payload, created_at: turn.now };
   evaluations.insert(row);
   for (const batch of cut) batches.insert({ evaluation: id, ...batch, committed: false });
   const total = cut.reduce((sum, batch) => sum + batch.items.length, 0);
-  const fields = { id: job, project, digest, kind: "generate" as const, cost, subject: id, evaluation: id, total };
-  enqueue(turn, { ...fields, ...modelNeeds([payload.model]) }, {});
+  const fields = { id: job, project, digest, kind: payload.kind, cost, subject: id, evaluation: id, total };
+  enqueue(turn, { ...fields, ...modelNeeds(modelsOf(payload)) }, {});
   recordEvaluation(turn, row);
   return created(body);
 }
@@ -40,7 +40,7 @@ function findEvaluation(turn: Turn, project: string, id: string): EvaluationRow 
   return row?.project === project ? row : null;
 }
 
-export function getEvaluation(turn: Turn, project: string, id: string): Evaluation | null {
+export function getEvaluation(turn: Turn, project: string, id: string): AnyEvaluation | null {
   return findEvaluation(turn, project, id)?.body ?? null;
 }
 
@@ -51,7 +51,7 @@ export function compareEvaluation(turn: Turn, project: string, id: string): null
 }
 
 /** Cancelling what has ended changes nothing. */
-export function cancelEvaluation(turn: Turn, project: string, id: string): Answer<Evaluation> {
+export function cancelEvaluation(turn: Turn, project: string, id: string): Answer<AnyEvaluation> {
   const row = findEvaluation(turn, project, id);
   if (row === null) return refuse("not_found", `no evaluation ${id}`);
   if (!terminal(row.body.status)) {
@@ -71,6 +71,6 @@ export function deleteEvaluation(turn: Turn, project: string, id: string): Answe
   jobs.remove("evaluation = ?", id);
   batches.remove("evaluation = ?", id);
   evaluations.remove("id = ?", id);
-  recordDeleted(turn, project, "evaluation", id);
+  recordDeleted(turn, project, row.body.object, id);
   return answer(null);
 }

@@ -1,7 +1,6 @@
 // Jobs: submit, read, cancel, retry.
 import { MAX_INLINE_BYTES } from "../../config.ts";
 import type { ModelRef } from "../../wire/models.ts";
-import type { Payload } from "../../wire/payloads.ts";
 import type { Answer, Created, DeltaPage, JobState, SubmitJob } from "../api.ts";
 import { pointTo } from "../blobs.ts";
 import { cancelJob as endCancelled } from "../endings.ts";
@@ -58,7 +57,7 @@ export function modelNeeds(models: readonly ModelRef[]): Pick<JobRow, "models" |
   return { models: [...new Set(models.map((model) => model.model))], local_models: [...new Set(local)] };
 }
 
-function modelsOf(payload: Exclude<Payload, { kind: "train" | "generate" }>): ModelRef[] {
+export function modelsOf(payload: { model: ModelRef } | { teacher: ModelRef; student: ModelRef }): ModelRef[] {
   return "model" in payload ? [payload.model] : [payload.teacher, payload.student];
 }
 

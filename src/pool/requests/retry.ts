@@ -1,5 +1,5 @@
 // A retry takes its run or evaluation up again.
-import type { Evaluation } from "../../wire/evaluations.ts";
+import type { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import type { Refusal } from "../api.ts";
 import { recordEvaluation, refreshRun } from "../record.ts";
 import { refuse } from "../refuse.ts";
@@ -34,7 +34,7 @@ function reviveEvaluation(turn: Turn, id: string, retryId: string): Revival | Re
   const { evaluations } = turn.tables;
   const row = evaluations.get(id);
   if (row === null) return refuse("not_found", `the job's evaluation ${id} was deleted`);
-  const body: Evaluation = { ...row.body, status: "queued", error: null, job: retryId };
+  const body: AnyEvaluation = { ...row.body, status: "queued", error: null, job: retryId };
   const after = (): void => {
     evaluations.patch({ body }, "id = ?", id);
     recordEvaluation(turn, { ...row, body });

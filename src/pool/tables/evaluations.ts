@@ -1,16 +1,22 @@
 // Evaluations and their fixed batches.
 import { z } from "zod";
-import { Evaluation } from "../../wire/evaluations.ts";
-import { GenerateItem, GeneratePayload } from "../../wire/payloads.ts";
+import { AnyEvaluation } from "../../wire/preference-evaluations.ts";
+import { GenerateItem, GeneratePayload, PreferItem, PreferPayload } from "../../wire/payloads.ts";
 import { Table, flag, json, time } from "./table.ts";
+
+/** What every batch shares. */
+const Task = z.discriminatedUnion("kind", [
+  GeneratePayload.omit({ batches: true }),
+  PreferPayload.omit({ batches: true }),
+]);
 
 const EvaluationRow = z.object({
   id: z.string(),
   project: z.string(),
   digest: z.string(),
   identity: z.string().nullable(),
-  body: json(Evaluation),
-  payload: json(GeneratePayload.omit({ batches: true })),
+  body: json(AnyEvaluation),
+  payload: json(Task),
   created_at: time,
 });
 export type EvaluationRow = z.output<typeof EvaluationRow>;
@@ -18,7 +24,7 @@ export type EvaluationRow = z.output<typeof EvaluationRow>;
 const BatchRow = z.object({
   evaluation: z.string(),
   batch: z.int(),
-  items: json(z.array(GenerateItem)),
+  items: json(z.union([z.array(GenerateItem), z.array(PreferItem)])),
   /** Size of `items`. */
   bytes: z.int(),
   committed: flag,
