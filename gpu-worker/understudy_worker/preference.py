@@ -87,9 +87,7 @@ def _pairs(batch: PreferBatch, payload: PreferPayload, job: Job, judges: _Judges
     if payload.generation is None:
         return [_given(item) for item in batch.items]
     by_teacher, by_student = (
-        answer_items(
-            loaded, batch.items, template=payload.template, generation=payload.generation, tick=job.advance
-        )
+        answer_items(loaded, batch.items, template=payload.template, generation=payload.generation, tick=job.advance)
         for loaded in (judges.teacher, judges.student)
     )
     return [
@@ -106,9 +104,7 @@ def _given(item: PreferItem) -> _Pair:
 
 def _tokens(item: PreferItem, response: str, payload: PreferPayload, judges: _Judges) -> Tokens:
     try:
-        return tokens_of(
-            judges.student, item.prompt, response, template=payload.template, max_length=judges.max_length
-        )
+        return tokens_of(judges.student, item.prompt, response, template=payload.template, max_length=judges.max_length)
     except WorkerError as error:
         raise WorkerError(error.code, f"item {item.item}: {error}") from error
 

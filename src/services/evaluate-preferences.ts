@@ -1,7 +1,7 @@
 // Preference evaluations: cut into fixed batches here, scored by workers, judged when they settle.
 import { ApiError } from "../errors.ts";
 import type { Row, SplitRef } from "../wire/datasets.ts";
-import type { PreferBatch } from "../wire/payloads.ts";
+import type { PreferBatch } from "../wire/pairs.ts";
 import type {
   CreatePreferenceEvaluation,
   PreferenceEvaluation,

@@ -6,7 +6,7 @@ import { correctness, preferenceProbability } from "../scoring/preference.ts";
 import { rewardOf } from "../scoring/reward.ts";
 import type { Margin, PreferenceRecordRow } from "../store/preference-records.ts";
 import type { Row } from "../wire/datasets.ts";
-import type { PairSide, ScoredPair } from "../wire/payloads.ts";
+import type { PairSide, ScoredPair } from "../wire/pairs.ts";
 import type {
   JudgedResponse,
   PreferenceEvaluation,

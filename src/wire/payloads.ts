@@ -3,6 +3,7 @@ import { z } from "zod";
 import { Id, Messages, Prompt, Seed, Sha256, Template, text } from "./common.ts";
 import { CompletionSettings, FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
+import { PreferOutput, PreferPayload } from "./pairs.ts";
 import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
@@ -96,34 +97,6 @@ export const GeneratePayload = z
     batches: z.array(GenerateBatch).min(1),
   })
   .meta({ id: "GeneratePayload" });
-
-/** `pair`: the two responses to score; null: `chosen` is what the teacher answers, `rejected` what the student does. */
-export const PreferItem = z
-  .strictObject({
-    item: z.string(),
-    seed: Seed,
-    prompt: Prompt,
-    pair: z.union([z.strictObject({ chosen: text(200_000), rejected: text(200_000) }), z.null()]),
-  })
-  .meta({ id: "PreferItem" });
-
-export const PreferBatch = z
-  .strictObject({ batch: z.int().min(0), items: z.array(PreferItem).min(1).max(32) })
-  .meta({ id: "PreferBatch" });
-
-/** Fixed batches of a preference evaluation: both responses of each item under both models. `generation` is null where
- * every item has a pair. */
-export const PreferPayload = z
-  .strictObject({
-    kind: z.enum(["prefer"]),
-    evaluation: Id,
-    teacher: ModelRef,
-    student: ModelRef,
-    template: Template,
-    generation: z.union([Generation, z.null()]),
-    batches: z.array(PreferBatch).min(1),
-  })
-  .meta({ id: "PreferPayload" });
 
 /** Steps `from..to` of a run. The worker reaches `from - 1` from its own memory if it holds exactly `head_hash` there,
  * else by loading `resume` (null: the student as registered, step 0) and replaying, verifying each of `hashes`
@@ -256,11 +229,6 @@ export const GenerateOutput = z
   .strictObject({ kind: z.enum(["generate"]), batches: z.int().min(0) })
   .meta({ id: "GenerateOutput" });
 
-/** A span of batches done: the pairs themselves went ahead in `pairs` messages. */
-export const PreferOutput = z
-  .strictObject({ kind: z.enum(["prefer"]), batches: z.int().min(0) })
-  .meta({ id: "PreferOutput" });
-
 /** A span of steps done: the steps themselves went ahead in `step` messages.
  * `state_sha256` (weights and optimizer) once the run's last step is reached, else null. */
 export const TrainOutput = z
@@ -290,22 +258,6 @@ export const GeneratedItem = z
   })
   .meta({ id: "GeneratedItem" });
 
-/** Log-probabilities summed over the response's tokens, nats. A response that was given is not repeated: `response` and
- * `finish_reason` are null. */
-export const PairSide = z
-  .strictObject({
-    response: z.union([z.string(), z.null()]),
-    finish_reason: z.union([FinishReason, z.null()]),
-    num_tokens: z.int().min(0),
-    teacher_logprob: z.number(),
-    student_logprob: z.number(),
-  })
-  .meta({ id: "PairSide" });
-
-export const ScoredPair = z
-  .strictObject({ item: z.string(), seed: Seed, chosen: PairSide, rejected: PairSide })
-  .meta({ id: "ScoredPair" });
-
 export type JobKind = z.infer<typeof JobKind>;
 export type Payload = z.infer<typeof Payload>;
 export type PreparePayload = z.infer<typeof PreparePayload>;
@@ -319,10 +271,6 @@ export type TokenizeOutput = z.infer<typeof TokenizeOutput>;
 export type ComparePayload = z.infer<typeof ComparePayload>;
 export type GeneratePayload = z.infer<typeof GeneratePayload>;
 export type GenerateBatch = z.infer<typeof GenerateBatch>;
-export type PreferPayload = z.infer<typeof PreferPayload>;
-export type PreferBatch = z.infer<typeof PreferBatch>;
-export type PairSide = z.infer<typeof PairSide>;
-export type ScoredPair = z.infer<typeof ScoredPair>;
 export type GeneratedItem = z.infer<typeof GeneratedItem>;
 export type TrainPayload = z.infer<typeof TrainPayload>;
 export type Output = z.infer<typeof Output>;

@@ -109,11 +109,9 @@ export const PreferenceRecord = z
     rejected: JudgedResponse,
     margin: z.number().meta({ description: "implicit reward of chosen less that of rejected" }),
     probability: z.number().min(0).max(1).meta({ description: "that chosen is preferred: sigmoid(margin)" }),
-    correct: z
-      .union([z.number().min(0).max(1), z.null()])
-      .meta({
-        description: "1: margin > 0; 0.5: a tie; 0: else. Null under closeness, where no side is the right one",
-      }),
+    correct: z.union([z.number().min(0).max(1), z.null()]).meta({
+      description: "1: margin > 0; 0.5: a tie; 0: else. Null under closeness, where no side is the right one",
+    }),
   })
   .meta({ id: "PreferenceRecord" });
 

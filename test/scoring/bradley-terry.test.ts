@@ -5,14 +5,12 @@ import { sigmoid } from "../../src/scoring/logistic.ts";
 
 const ln = Math.log;
 /** A table of n players in which every pair has met, with shares as soft outcomes. */
-const tables = fc
-  .integer({ min: 2, max: 7 })
-  .chain((n) =>
-    fc.array(fc.array(fc.double({ min: 0.1, max: 20, noNaN: true }), { minLength: n, maxLength: n }), {
-      minLength: n,
-      maxLength: n,
-    }),
-  );
+const tables = fc.integer({ min: 2, max: 7 }).chain((n) =>
+  fc.array(fc.array(fc.double({ min: 0.1, max: 20, noNaN: true }), { minLength: n, maxLength: n }), {
+    minLength: n,
+    maxLength: n,
+  }),
+);
 
 const close = (ours: readonly (number | null)[], expected: readonly number[], digits = 9) => {
   ours.forEach((value, i) => expect(value).toBeCloseTo(expected[i]!, digits));
