@@ -1,4 +1,8 @@
+import { env } from "cloudflare:workers";
+import { eq } from "drizzle-orm";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { sweep } from "../../src/services/sweep.ts";
+import { projects } from "../../src/store/schema.ts";
 import {
   PreferenceEvaluation,
   PreferenceEvaluationList,
@@ -7,6 +11,7 @@ import {
 } from "../../src/wire/preference-evaluations.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject, hash, rows } from "../services/project.ts";
+import { call } from "./harness.ts";
 import { ask } from "./method.ts";
 import { scorePairs } from "./training.ts";
 import type { Found } from "./training.ts";
@@ -280,5 +285,18 @@ describe("under way", () => {
     expect((await ask(project, "DELETE", `${BASE}/${id}`)).status).toBe(200);
     expect((await ask(project, "GET", `${BASE}/${id}/records`)).status).toBe(404);
     expect((await board("kind=accuracy&dataset=pairs")).data.map((entry) => entry.evaluation)).not.toContain(id);
+  });
+
+  it("what it uses stays while it is there; with the project's retention it goes before them", async () => {
+    const admin = await project.key("admin");
+    for (const path of ["models/teacher", "models/b", "datasets/pairs"]) {
+      const refused = await call(admin, "DELETE", `/v1/${path}`);
+      expect([path, refused.status, refused.body.error.code]).toEqual([path, 409, "in_use"]);
+    }
+    await project.db.update(projects).set({ retentionDays: 1 }).where(eq(projects.id, project.id));
+    await sweep(env, Date.now() + 2 * 24 * 60 * 60 * 1000);
+    expect((await ask(project, "GET", BASE)).body).toMatchObject({ data: [] });
+    expect((await call(admin, "GET", "/v1/datasets/pairs/rows")).status).toBe(404);
+    expect((await call(admin, "DELETE", "/v1/models/teacher")).status).toBe(200);
   });
 });
