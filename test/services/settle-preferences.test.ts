@@ -80,8 +80,8 @@ describe("a preference evaluation settles", () => {
     const generation = Generation.parse({ temperature: 1, seeds });
     const of = completed("model_seeds", { kind: "closeness", generation, done: 2 * N });
     await settleAll(entries(of, 20, seeds));
-    const page = await preferenceRecordPage(project.context(), of.id, { after: "test-0:5", limit: 2 });
-    expect(page.data.map((record) => record.id)).toEqual(["test-1:7", "test-1:5"]);
+    const page = await preferenceRecordPage(project.context(), of.id, { after: "test-0:7", limit: 2 });
+    expect(page.data.map((record) => record.id)).toEqual(["test-0:5", "test-1:7"]);
     expect((await got(of)).metrics).toMatchObject({ accuracy: null, student_preferred: { n: N } });
   });
 
