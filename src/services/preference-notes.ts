@@ -5,7 +5,8 @@ import { LENGTH_NOTE } from "./score.ts";
 const NOTES: Record<PreferenceKind, string> = {
   accuracy:
     "accuracy: the share of the data set's pairs in which the implicit reward between student and teacher puts chosen " +
-    "above rejected. It judges that reward by the data's labels; it is not the quality of what the student writes.",
+    "above rejected, a tie counted one half. It judges that reward by the data's labels; it is not the quality of what " +
+    "the student writes. A copy of the teacher ties on every pair: 50.",
   closeness:
     "student_preferred: how probably the student's own output is preferred to its teacher's, by the implicit reward " +
     "between the two. It measures closeness to that teacher, not quality: each model finds its own output likelier, so " +

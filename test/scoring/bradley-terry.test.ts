@@ -54,6 +54,12 @@ describe("a strength that the comparisons do not bound", () => {
     expect(bradleyTerry([])).toEqual([]);
   });
 
+  it("is null on both sides where doubles cannot tell the odds from none", () => {
+    const rare = 1e-300;
+    expect(bradleyTerry([[0, 1 - rare], [rare, 0]])).toEqual([0, null]); // prettier-ignore
+    expect(bradleyTerry([[0, rare], [1 - rare, 0]])).toEqual([0, null]); // prettier-ignore
+  });
+
   it("leaves the others' alone", () => {
     const [teacher, bounded, unbounded] = bradleyTerry([[0, 1, 0], [3, 0, 0], [7, 9, 0]]); // prettier-ignore
     expect([teacher, unbounded]).toEqual([0, null]);
