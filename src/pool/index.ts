@@ -1,4 +1,4 @@
-// The Durable Object `Pool`: the authority for jobs, leases, runs, steps, checkpoints and generated evaluations.
+// The Durable Object `Pool`: the authority for jobs, leases, runs, steps, checkpoints and the evaluations that workers do.
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import type { Settle } from "../store/outbox.ts";

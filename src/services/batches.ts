@@ -2,6 +2,7 @@
 import { EVALUATION_BATCH, MAX_BATCH_BYTES, MAX_EVALUATION_BYTES } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import type { Row } from "../wire/datasets.ts";
+import type { Generation } from "../wire/generation.ts";
 import { assertStorable } from "./grade-given.ts";
 import type { ResolvedModel } from "./models.ts";
 import { assertFits } from "./score.ts";
@@ -9,6 +10,9 @@ import { assertFits } from "./score.ts";
 /** A limit that leaves nothing out is no limit: it is the same board. */
 export const effectiveLimit = (limit: number | null, rows: number): number | null =>
   limit === null || limit >= rows ? null : limit;
+
+/** Where nothing is generated a seed only names the one record of an item. */
+export const seedsOf = (generation: Generation | null): readonly number[] => generation?.seeds ?? [0];
 
 /** What of a row a worker is sent. */
 type Sent = (row: Row) => unknown;

@@ -7,7 +7,7 @@ import type {
   PreferenceEvaluation,
   PreferenceKind,
 } from "../wire/preference-evaluations.ts";
-import { assertCuttable, cut, effectiveLimit } from "./batches.ts";
+import { assertCuttable, cut, effectiveLimit, seedsOf } from "./batches.ts";
 import type { Context } from "./context.ts";
 import { findDataset, readSplit, splitRef } from "./datasets.ts";
 import type { StoredDataset } from "./datasets.ts";
@@ -20,9 +20,6 @@ import { assertScorable, resolvePair } from "./score.ts";
 import type { Pair } from "./score.ts";
 import { expectedTokens } from "./submit.ts";
 import { unwrap } from "./wait.ts";
-
-/** Where nothing is sampled a seed only names the one record of an item. */
-const NO_SEEDS = [0];
 
 interface Prepared {
   id: string;
@@ -58,7 +55,7 @@ function assertPairs(rows: readonly Row[], body: CreatePreferenceEvaluation): vo
 function batchesOf(body: CreatePreferenceEvaluation, { pair, rows }: Prepared): PreferBatch[] {
   const given = body.generation === undefined;
   if (given) assertPairs(rows, body);
-  const seeds = body.generation?.seeds ?? NO_SEEDS;
+  const seeds = seedsOf(body.generation ?? null);
   const pairOf = (row: Row): GivenPair | null => (given ? givenPair(row) : null);
   const sent = (row: Row): unknown => [row.prompt, pairOf(row)];
   assertCuttable(rows, { models: [pair.teacher, pair.student], seeds, sent });

@@ -11,6 +11,7 @@ import {
 } from "../store/preference-evaluations.ts";
 import { countPreferenceRecords, insertPreferenceRecords, marginsOf } from "../store/preference-records.ts";
 import type { PreferenceEvaluation } from "../wire/preference-evaluations.ts";
+import { seedsOf } from "./batches.ts";
 import { compareRest, comparisonOf, resamplesFor, rivalsAtOnce } from "./compare-board.ts";
 import { judgePair, pairValues, summarizePairs } from "./judge-pairs.ts";
 import { rowsOf } from "./settled-rows.ts";
@@ -21,7 +22,7 @@ export async function settlePairs(env: Env, db: Database, entry: Entry<"pairs">)
   if (await isBuriedPreference(db, entry.evaluation)) return;
   const stored = await findPreferenceEvaluation(db, entry.project, entry.evaluation);
   if (stored === null) throw new Error(`preference evaluation ${entry.evaluation} is not in D1 yet`);
-  const seeds = stored.body.generation?.seeds ?? [0];
+  const seeds = seedsOf(stored.body.generation);
   const rowOf = await rowsOf(env, db, entry.project, stored.body);
   const records = entry.items.map((pair) => {
     const { row, place } = rowOf(pair.item);
@@ -39,7 +40,7 @@ async function withFigures(
 ): Promise<PreferenceEvaluation> {
   const { metrics = null } = (await findPreferenceEvaluation(db, project, evaluation.id)) ?? {};
   if (metrics !== null) return { ...evaluation, metrics };
-  const expected = evaluation.n * (evaluation.generation?.seeds.length ?? 1);
+  const expected = evaluation.n * seedsOf(evaluation.generation).length;
   const there = await countPreferenceRecords(db, evaluation.id);
   if (there < expected) throw new Error(`evaluation ${evaluation.id} has ${there} of ${expected} records`);
   const margins = await marginsOf(db, evaluation.id);
