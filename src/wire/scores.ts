@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { Id, Messages, ModelName, Prompt, Template, text } from "./common.ts";
 import { Generation } from "./generation.ts";
+import { TeacherCacheUse } from "./payloads.ts";
 
 const Beta = z.number().gt(0).max(100);
 export const Response = text(200_000).meta({ id: "Response" });
@@ -49,7 +50,6 @@ export const Score = z
   .meta({ id: "Score" });
 
 const Usage = z.strictObject({ tokens: z.int().min(0) }).meta({ id: "TokenUsage" });
-const TeacherCache = z.strictObject({ hits: z.int().min(0), misses: z.int().min(0) }).meta({ id: "TeacherCacheUse" });
 const Note = z.union([z.string(), z.null()]);
 
 export const ScoreList = z
@@ -63,7 +63,7 @@ export const ScoreList = z
     data: z.array(Score),
     pairwise: z.array(z.array(z.number().min(0).max(1))),
     computed_by: z.enum(["pool", "edge"]),
-    teacher_cache: TeacherCache,
+    teacher_cache: TeacherCacheUse,
     usage: Usage,
     note: Note.meta({
       description: "what a reader could misread: length normalisation is a heuristic, Z(x) no longer cancels",
