@@ -4,6 +4,7 @@ import { fail } from "../scripts/stack/lifetime.ts";
 import { distill } from "./distill.ts";
 import { generate } from "./generate.ts";
 import { lmEval } from "./lm-eval.ts";
+import { records } from "./records.ts";
 import { scoreParity } from "./score/parity.ts";
 import { score } from "./score.ts";
 
@@ -16,6 +17,7 @@ export interface Goal {
 
 const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = {
   distill,
+  records,
   score,
   generate,
   "lm-eval": lmEval,
