@@ -67,12 +67,12 @@ async function measure(stack: Stack, items: number, count: number): Promise<Reco
     return response.json();
   };
   const board = { dataset: name(items), split: "test", template: "given" as const };
-  await settled(() => client.leaderboard(board));
-  const { data } = await client.leaderboard(board);
+  await settled(() => client.evaluations.leaderboard(board));
+  const { data } = await client.evaluations.leaderboard(board);
   const records = `/v1/evaluations/${data[0]?.evaluation ?? ""}/records`;
   const spread = (i: number): string => `item-${Math.floor((i * items) / count)}:0`;
   return {
-    "the leaderboard": await times(count, () => client.leaderboard(board)),
+    "the leaderboard": await times(count, () => client.evaluations.leaderboard(board)),
     "a page of records": await times(count, (i) => get(`${records}?limit=100&after=${spread(i)}`)),
     "a page of the wrong ones": await times(count, () => get(`${records}?limit=100&outcome=wrong`)),
     "a page by text": await times(count, (i) => get(`${records}?limit=100&q=item ${i}`)),

@@ -128,8 +128,15 @@ async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator
 }
 
 /** Ends with `[DONE]`, or with an error as OpenAI's clients read it. A reader that leaves stops the work. */
-export function completionStream(ctx: Context, job: JobState, body: Asked): ReadableStream<Uint8Array> {
+export function completionStream(
+  ctx: Context,
+  job: JobState,
+  body: Asked,
+  left: AbortSignal,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
+  // The request is over by then: should this be lost with it, the pool notices by itself (READER_MS).
+  left.addEventListener("abort", () => void giveUp(ctx, job.id).catch(() => undefined));
   const source = chunks(ctx, job, body);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -143,6 +150,5 @@ export function completionStream(ctx: Context, job: JobState, body: Asked): Read
         controller.close();
       }
     },
-    cancel: () => giveUp(ctx, job.id),
   });
 }
