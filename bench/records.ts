@@ -5,7 +5,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { startStack } from "../scripts/stack/stack.ts";
 import type { Stack } from "../scripts/stack/stack.ts";
-import type { Goal } from "./main.ts";
+import type { Goal } from "./goal.ts";
 import { median, quantile } from "./stats.ts";
 
 const MODELS = 20;

@@ -9,7 +9,7 @@ import { PYTHON, inRoot } from "../../scripts/paths.ts";
 import { UserError } from "../../scripts/stack/hold.ts";
 import { embeddedTeacher, startStack } from "../../scripts/stack/stack.ts";
 import type { Understudy } from "../../src/sdk/index.ts";
-import type { Goal } from "../main.ts";
+import type { Goal } from "../goal.ts";
 
 const TEACHER = "smollm2-135m-instruct";
 const KEEP_LAYERS = 15;
