@@ -18,7 +18,7 @@ import type { Choice, Measured, Objective, Side, TrlTrainer, Where } from "./dis
 import { median } from "./stats.ts";
 import { byLength, byVocabulary } from "./distill/sweeps.ts";
 import { TRL, trlPython } from "./distill/trl.ts";
-import type { Goal } from "./main.ts";
+import type { Goal } from "./goal.ts";
 
 const BATCH = 8;
 const KEEP_LAYERS = 10;

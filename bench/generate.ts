@@ -6,9 +6,9 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { inRoot } from "../scripts/paths.ts";
 import { embeddedTeacher } from "../scripts/stack/stack.ts";
-import type { Goal } from "./main.ts";
+import type { Goal } from "./goal.ts";
 import { call } from "./program.ts";
-import { THREADS } from "./score.ts";
+import { THREADS } from "./score/items.ts";
 import { median, sum } from "./stats.ts";
 
 const TEACHER = "smollm2-135m-instruct";

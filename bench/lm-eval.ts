@@ -7,10 +7,10 @@ import { parseArgs } from "node:util";
 import { z } from "zod";
 import { inRoot } from "../scripts/paths.ts";
 import { embeddedTeacher, startStack } from "../scripts/stack/stack.ts";
-import type { Goal } from "./main.ts";
+import type { Goal } from "./goal.ts";
 import { peerPython } from "./peers.ts";
 import { call } from "./program.ts";
-import { LM_EVAL, THREADS, readItems } from "./score.ts";
+import { LM_EVAL, THREADS, readItems } from "./score/items.ts";
 
 const TEACHER = "smollm2-135m-instruct";
 const NATS = 1e-3;

@@ -2,20 +2,16 @@
 import { UserError } from "../scripts/stack/hold.ts";
 import { fail } from "../scripts/stack/lifetime.ts";
 import { distill } from "./distill.ts";
+import type { Goal } from "./goal.ts";
 import { generate } from "./generate.ts";
 import { lmEval } from "./lm-eval.ts";
+import { records } from "./records.ts";
 import { scoreParity } from "./score/parity.ts";
 import { score } from "./score.ts";
 
-export interface Goal {
-  what: string;
-  value: number;
-  goal: number;
-  met: boolean;
-}
-
 const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = {
   distill,
+  records,
   score,
   generate,
   "lm-eval": lmEval,

@@ -1,51 +1,29 @@
 // Log-likelihoods through the API against lm-eval's own back end: the same weights, items, batch and threads.
-import { mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { z } from "zod";
 import { inRoot } from "../scripts/paths.ts";
 import { embeddedTeacher, startStack } from "../scripts/stack/stack.ts";
-import type { Goal } from "./main.ts";
+import type { Goal } from "./goal.ts";
 import { peerPython } from "./peers.ts";
 import { call } from "./program.ts";
+import { CHOICES, LM_EVAL, THREADS, readItems } from "./score/items.ts";
 import { median } from "./stats.ts";
 
-/** The newest on PyPI when this was written. */
-export const LM_EVAL = ["lm-eval[api]==0.4.13"];
 const TEACHER = "smollm2-135m-instruct";
-const CHOICES = 4;
 const BATCH = 32;
 /** Requests that the client has under way: as many as a worker's row has room for. */
 const CONCURRENT = 4;
-export const THREADS = 2;
 
 const GOALS = { speed: 2, difference: 1e-3 };
 
-const Line = z.object({ prompt: z.string(), completion: z.string() });
 const Answer = z.strictObject({
   seconds: z.number().positive(),
   values: z.array(z.tuple([z.number(), z.boolean()])),
 });
 type Answer = z.infer<typeof Answer>;
-
-interface Item {
-  prompt: string;
-  choices: string[];
-}
-
-/** Each prompt with its answer first, and the answers of the rows after it as the wrong ones. */
-export function readItems(path: string, count: number): Item[] {
-  const rows = readFileSync(path, "utf8")
-    .split("\n")
-    .filter((line) => line !== "")
-    .map((line) => Line.parse(JSON.parse(line)));
-  return rows.slice(0, count).map(({ prompt }, i) => {
-    const answers = new Set<string>();
-    for (let j = i; answers.size < CHOICES; j++) answers.add(` ${rows[j % rows.length]?.completion ?? ""}`);
-    return { prompt, choices: [...answers] };
-  });
-}
 
 /** Share of the items whose first choice is the likeliest. */
 function accuracy({ values }: Answer): number {

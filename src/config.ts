@@ -128,5 +128,7 @@ export const MAX_BATCH_BYTES = 512 * KIB;
 export const MAX_TOKEN_BYTES = 256;
 /** Silence on an event stream before a comment is sent, ms: proxies drop connections that are quiet for a minute. */
 export const HEARTBEAT_MS = 15 * SECOND;
+/** A streamed job that nobody has asked after for this long is stopped, ms: a reader that is there asks each heartbeat. */
+export const READER_MS = 2 * HEARTBEAT_MS;
 /** How often a settled evaluation is looked for while a client waits, ms. */
 export const SETTLE_POLL_MS = 250;

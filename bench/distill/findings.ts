@@ -1,5 +1,5 @@
 // From what was measured to the goals. Pure.
-import type { Goal } from "../main.ts";
+import type { Goal } from "../goal.ts";
 import type { Choice, Measured } from "./sides.ts";
 import { median, relativeDifference, sum } from "../stats.ts";
 

@@ -9,12 +9,13 @@ import { PYTHON, inRoot } from "../../scripts/paths.ts";
 import { UserError } from "../../scripts/stack/hold.ts";
 import { embeddedTeacher, startStack } from "../../scripts/stack/stack.ts";
 import type { Understudy } from "../../src/sdk/index.ts";
-import type { Goal } from "../main.ts";
+import type { Goal } from "../goal.ts";
 
 const TEACHER = "smollm2-135m-instruct";
 const KEEP_LAYERS = 15;
-/** What fp32 promises: nats a token, and nats a response of up to 512 tokens. */
-const TOKEN_GOAL = 1e-5;
+/** Nats a token, and nats a response of up to 512 tokens. Responses that share the reading of their prompt differ from
+ * those read alone by fp32's rounding, which on SmolLM2 is 3e-5 (measured against fp64). */
+const TOKEN_GOAL = 1e-4;
 const RESPONSE_GOAL = 1e-3;
 
 const Line = z.object({ prompt: z.string().min(1), completion: z.string().min(1) });

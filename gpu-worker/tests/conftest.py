@@ -18,6 +18,8 @@ from understudy_worker.distill import Trainer
 from understudy_worker.engine import Engine
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.ranks import Ranks
+from understudy_worker.requests import Requests
+from understudy_worker.scoring import Known
 from understudy_worker.sources import Sources
 from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.wire import ModelRef
@@ -56,9 +58,22 @@ class Room:
     models: Models
     cache: Path
 
+    @property
+    def teachers(self) -> TeacherCache:
+        return TeacherCache(self.cache / "teacher", most_bytes=2**30)
+
     def trainer(self) -> Trainer:
-        cache = TeacherCache(self.cache / "teacher", most_bytes=2**30)
-        return Trainer(Engine(models=self.models, blobs=self.blobs, cache=cache, fingerprint="f" * 64, ranks=Ranks()))
+        engine = Engine(models=self.models, blobs=self.blobs, cache=self.teachers, fingerprint="f" * 64, ranks=Ranks())
+        return Trainer(engine)
+
+    def requests(self) -> Requests:
+        return Requests(
+            backend=self.backend, models=self.models, blobs=self.blobs, cache=self.teachers, fingerprint="f" * 64
+        )
+
+    def known(self) -> Known:
+        """What this worker's teachers have computed for the project of the tests."""
+        return Known(self.teachers.of("proj_1"), "f" * 64)
 
 
 @pytest.fixture

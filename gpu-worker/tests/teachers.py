@@ -25,7 +25,7 @@ from transformers import (
 
 from understudy_worker.forward import Tokens
 from understudy_worker.teacher import FrozenTeacher
-from understudy_worker.teacher_cache import TeacherCache
+from understudy_worker.teacher_cache import ENTRIES, TeacherCache
 
 # Prompt then response, of lengths that cross the least rows of a product; the last response is one token.
 SEQUENCES = [
@@ -99,7 +99,7 @@ class Teachers:
 
 
 def stored(folder: Path) -> dict[str, bytes]:
-    return {path.name: path.read_bytes() for path in folder.glob("??/*")}
+    return {path.name: path.read_bytes() for pattern in ENTRIES for path in folder.glob(pattern)}
 
 
 def waits_for(condition: Callable[[], bool]) -> bool:

@@ -214,7 +214,9 @@ def test_compare_scores_texts_as_scores_do(room: Room, journal: Journal) -> None
             }
         )
     )  # fmt: skip
-    (scored,) = score([Scoring.of(asked, local_job(journal, asked), room.models)], tick=lambda: None)
+    (scored,) = score(
+        [Scoring.of(asked, local_job(journal, asked), room.models)], known=room.known(), tick=lambda: None
+    )
     for pair, (by_teacher, by_student) in zip(output.items, scored.items, strict=True):
         assert pair.teacher.scored.token_ids == by_teacher.token_ids
         assert pair.teacher.scored.student_logprobs == pytest.approx(by_teacher.student_logprobs, abs=1e-5)

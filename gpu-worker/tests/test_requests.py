@@ -17,7 +17,6 @@ from understudy_worker import requests as requests_module
 from understudy_worker.decoding import Decoder
 from understudy_worker.jobs import Job
 from understudy_worker.models import LoadedModel
-from understudy_worker.requests import Requests
 from understudy_worker.runner import Runner
 from understudy_worker.turns import TURN
 
@@ -32,7 +31,7 @@ def score(*responses: str) -> dict[str, Any]:
 
 @pytest.fixture
 def runner(room: Room) -> Runner:
-    requests = Requests(backend=room.backend, models=room.models, blobs=room.blobs)
+    requests = room.requests()
     return Runner(backend=room.backend, blobs=room.blobs, trainer=room.trainer(), requests=requests, slots=1)
 
 
@@ -87,10 +86,10 @@ def test_scores_come_together_and_one_at_fault_fails_alone(
 ) -> None:
     compute = requests_module.score
 
-    def faulty(asked: Any, *, tick: Any) -> Any:
+    def faulty(asked: Any, **how: Any) -> Any:
         if any(len(group) == 3 for one in asked for group in one.groups):
             raise RuntimeError("a secret")
-        return compute(asked, tick=tick)
+        return compute(asked, **how)
 
     monkeypatch.setattr(requests_module, "score", faulty)
     asked = [score("Blue."), score("Blue.", "green"), score("a", "b", "c"), score("grey")]

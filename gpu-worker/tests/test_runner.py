@@ -14,7 +14,6 @@ from journal import Journal, lease, local_job
 
 from understudy_worker import endings
 from understudy_worker.jobs import Job
-from understudy_worker.requests import Requests
 from understudy_worker.runner import Runner
 from understudy_worker.wire import BlobRef, ModelFacts, Output, PrepareOutput
 
@@ -30,7 +29,7 @@ SCORE = {
 
 @pytest.fixture
 def runner(room: Room) -> Runner:
-    requests = Requests(backend=room.backend, models=room.models, blobs=room.blobs)
+    requests = room.requests()
     return Runner(backend=room.backend, blobs=room.blobs, trainer=room.trainer(), requests=requests, slots=1)
 
 

@@ -16,6 +16,7 @@ from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.models import LoadedModel
 from understudy_worker.scoring import Scoring, logprobs, score
+from understudy_worker.teacher import FrozenTeacher
 from understudy_worker.wire import ScoreOutput, ScorePayload
 
 
@@ -42,7 +43,7 @@ def nothing() -> None:
 
 
 def run(asked: ScorePayload, journal: Journal, room: Room) -> ScoreOutput:
-    (output,) = score([Scoring.of(asked, local_job(journal, asked), room.models)], tick=nothing)
+    (output,) = score([Scoring.of(asked, local_job(journal, asked), room.models)], known=room.known(), tick=nothing)
     return output
 
 
@@ -91,13 +92,44 @@ def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal)
 
 def test_requests_together_get_what_each_gets_alone(room: Room, journal: Journal) -> None:
     asked = [payload(items=[{"prompt": "The sky is", "responses": [text, "Blue."]}]) for text in ("", "green")]
-    together = score([Scoring.of(one, local_job(journal, one), room.models) for one in asked], tick=nothing)
+    together = score(
+        [Scoring.of(one, local_job(journal, one), room.models) for one in asked], known=room.known(), tick=nothing
+    )
     for one, output in zip(asked, together, strict=True):
         alone = run(one, journal, room)
         assert output.tokens == alone.tokens
         for got, expected in zip(output.items[0], alone.items[0], strict=True):
             assert got.token_ids == expected.token_ids
             assert got.teacher_logprobs == pytest.approx(expected.teacher_logprobs, abs=1e-5)
+
+
+def test_what_a_frozen_teacher_has_computed_is_not_computed_again(
+    room: Room, journal: Journal, teacher: LoadedModel, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked = payload(items=[{"prompt": "The sky is", "responses": ["Blue.", "green", "grey"]}])
+    fresh = run(asked, journal, room)
+    assert (fresh.teacher_cache.hits, fresh.teacher_cache.misses) == (0, 3)
+    ((blue, _, grey),) = Scoring.of(asked, local_job(journal, asked), room.models).groups
+    frozen = FrozenTeacher(
+        ref("teacher", digest=teacher.weights_digest),
+        models=room.models,
+        cache=room.teachers.of("proj_1"),
+        shared=None,
+        dtype="float32",
+        fingerprint="f" * 64,
+        tick=nothing,
+    )
+    frozen.entries([blue, grey])
+    read: list[int] = []
+    hook = teacher.model.base_model.register_forward_pre_hook(
+        lambda *given: read.append(given[2]["input_ids"].numel()), with_kwargs=True
+    )
+    again = run(asked, journal, room)
+    hook.remove()
+    assert (again.teacher_cache.hits, again.teacher_cache.misses) == (2, 1)
+    assert len(read) == 1
+    for got, expected in zip(again.items[0], fresh.items[0], strict=True):
+        assert got.teacher_logprobs == pytest.approx(expected.teacher_logprobs, abs=1e-5)
 
 
 def test_chunks_of_the_head_change_nothing(teacher: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:

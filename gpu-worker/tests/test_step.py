@@ -133,7 +133,7 @@ def loaded(room: Room, payload: TrainPayload) -> RunState:
     """The run at step 0, its first block's answers drawn."""
     trainer: Trainer = room.trainer()
     engine: Engine = trainer._engine
-    state = engine.load(payload, lineage=0, fence=1, tick=lambda: None)
+    state = engine.load(payload, project="proj_1", lineage=0, fence=1, tick=lambda: None)
     assert trainer._draw(state, local_job(Journal(), payload, lineage=0))
     return state
 

@@ -17,15 +17,15 @@ import torch
 from understudy_worker.digests import canonical_json
 from understudy_worker.disk import clear_leftovers
 from understudy_worker.forward import Tokens
-from understudy_worker.teacher_cache import HEADER_BYTES, Entry, TeacherCache, entry_key, read_entry, write_entry
+from understudy_worker.teacher_cache import ENTRIES, HEADER_BYTES, Entry, Keys, TeacherCache, read_entry, write_entry
 
+TOKENS = Tokens((5, 6, 7, 8), 2)
 PARTS: dict[str, Any] = {
     "weights_digest": "w",
     "config_digest": "c",
     "tokenizer_digest": "t",
     "dtype": "float32",
     "fingerprint": "f",
-    "tokens": Tokens(ids=(5, 6, 7, 8), prompt_length=2),
 }
 
 
@@ -129,12 +129,24 @@ def test_the_key_names_all_that_the_bits_depend_on() -> None:
             "fingerprint": "x",
         }.items()
     ]
-    others += [
-        {**PARTS, "tokens": tokens}
+    keys = [Keys(**parts).of(TOKENS) for parts in [PARTS, *others]]
+    keys += [
+        Keys(**PARTS).of(tokens)
         for tokens in (Tokens((5, 6, 7, 8), 3), Tokens((5, 6, 7), 2), Tokens((5, 6, 7, 9), 2), Tokens((56, 7, 8), 2))
     ]
-    keys = [entry_key(**parts) for parts in [PARTS, *others]]
-    assert len(set(keys)) == len(keys) and entry_key(**PARTS) == keys[0]
+    assert len(set(keys)) == len(keys) and Keys(**PARTS).of(TOKENS) == keys[0]
+
+
+def test_a_projects_entries_are_its_own_within_one_bound(tmp_path: Path) -> None:
+    cache = TeacherCache(tmp_path, most_bytes=10**4)
+    one, other = cache.of("proj_1"), cache.of("proj_2")
+    one.put(key_of(1), write_entry(entry(), key=key_of(1)))
+    assert same(one.get(key_of(1)), entry()) and same(cache.of("proj_1").get(key_of(1)), entry())
+    assert other.get(key_of(1)) is None and cache.get(key_of(1)) is None
+    for number in range(2, 80):
+        other.put(key_of(number), write_entry(entry(), key=key_of(number)))
+    assert one.get(key_of(1)) is None, "used longest ago, whoever's it was"
+    assert sum(path.stat().st_size for path in tmp_path.rglob("??/*")) <= 1.2 * 10**4
 
 
 def test_a_damaged_file_is_absent_and_goes(tmp_path: Path) -> None:
@@ -191,7 +203,7 @@ def test_the_folder_is_not_read_for_every_entry(tmp_path: Path, monkeypatch: pyt
     data = write_entry(entry(), key=key_of(0))
     for number in range(100):
         cache.put(key_of(number), data)
-    assert len(reads) == 1
+    assert reads == list(ENTRIES)
 
 
 def test_a_full_disk_keeps_nothing_and_fails_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -151,7 +151,7 @@ def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
         engine.serve()
         ranks.leave()
     trainer = Trainer(engine)
-    requests = Requests(backend=backend, models=models, blobs=blobs)
+    requests = Requests(backend=backend, models=models, blobs=blobs, cache=cache, fingerprint=own.digest)
     runner = Runner(backend=backend, blobs=blobs, trainer=trainer, requests=requests, slots=arguments.slots)
     identity = Identity(
         worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",

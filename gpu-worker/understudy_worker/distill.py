@@ -160,7 +160,9 @@ class Trainer:
     def _reach(self, payload: TrainPayload, job: Job, *, lineage: int) -> RunState:
         """The run at step `from - 1`: loaded from the resume state or its beginning, then replayed and verified."""
         job.advance("loading", done=0, total=1)
-        state = self._engine.load(payload, lineage=lineage, fence=job.fence, tick=job.advance)
+        state = self._engine.load(
+            payload, project=job.lease.project, lineage=lineage, fence=job.fence, tick=job.advance
+        )
         _report_rows(payload, state.examples, job, lineage=lineage)
         first = state.head + 1
         job.advance("replaying", done=0, total=payload.from_ - first)

@@ -77,7 +77,9 @@ class Engine:
                 if call == "load":
                     state = None
                     payload = TrainPayload.model_validate_json(given["payload"])
-                    state = self.load(payload, lineage=given["lineage"], fence=given["fence"], tick=_nothing)
+                    state = self.load(
+                        payload, project=given["project"], lineage=given["lineage"], fence=given["fence"], tick=_nothing
+                    )
                     continue
                 assert state is not None, "rank 0 loads a run before anything else"
                 match call:
@@ -94,12 +96,13 @@ class Engine:
                     case "gather":
                         self.gather(state, given["what"])
 
-    def load(self, payload: TrainPayload, *, lineage: int, fence: int, tick: Tick) -> RunState:
+    def load(self, payload: TrainPayload, *, project: str, lineage: int, fence: int, tick: Tick) -> RunState:
         """The run at its resume state, or at step 0."""
         spec = payload.spec
-        self.ranks.lead("load", payload=payload.model_dump_json(by_alias=True), lineage=lineage, fence=fence)
+        given = {"payload": payload.model_dump_json(by_alias=True), "project": project}
+        self.ranks.lead("load", **given, lineage=lineage, fence=fence)
         with self.ranks.together():
-            parts = self.ranks.agree(lambda: self._parts(payload, fence=fence, tick=tick))
+            parts = self.ranks.agree(lambda: self._parts(payload, project=project, fence=fence, tick=tick))
             # from here on every rank takes part: each keeps a share of the student
             whole = Whole(parts.student.model, ranks=self.ranks)
             state = RunState(
@@ -115,15 +118,21 @@ class Engine:
         state.drawn.learn(payload.samples)
         return state
 
-    def _parts(self, payload: TrainPayload, *, fence: int, tick: Tick) -> _Parts:
+    def _parts(self, payload: TrainPayload, *, project: str, fence: int, tick: Tick) -> _Parts:
         """What each rank reads for itself."""
         spec = payload.spec
         loaded = self.models.load(spec.student, tick=tick)
+        cache = self._cache.of(project)
+
+        def frozen(ref: ModelRef | None) -> FrozenTeacher | None:
+            shared = SharedCache(self.blobs, owner=payload.run, fence=fence)
+            return None if ref is None else self._frozen(ref, loaded, cache, shared, dtype=spec.dtype, tick=tick)
+
         parts = _Parts(
             student=prepare_student(loaded, spec=spec),
             examples=tokenise(read_rows(self.blobs.get(spec.data.blob)), loaded, spec=spec, tick=tick),
-            teacher=self._frozen(spec.teacher, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
-            reward_model=self._frozen(spec.reward_model, payload.run, loaded, dtype=spec.dtype, fence=fence, tick=tick),
+            teacher=frozen(spec.teacher),
+            reward_model=frozen(spec.reward_model),
             plain_text=self._plain_text(spec, loaded, tick),
             resume=fetch(payload.resume, blobs=self.blobs, tick=tick) if payload.resume else None,
         )
@@ -132,13 +141,10 @@ class Engine:
         return parts
 
     def _frozen(
-        self, ref: ModelRef | None, run: str, student: LoadedModel, *, dtype: str, fence: int, tick: Tick
-    ) -> FrozenTeacher | None:
-        if ref is None:
-            return None
-        shared = SharedCache(self.blobs, owner=run, fence=fence)
+        self, ref: ModelRef, student: LoadedModel, cache: TeacherCache, shared: SharedCache, *, dtype: str, tick: Tick
+    ) -> FrozenTeacher:
         teacher = FrozenTeacher(
-            ref, models=self.models, cache=self._cache, shared=shared, dtype=dtype, fingerprint=self._fingerprint,
+            ref, models=self.models, cache=cache, shared=shared, dtype=dtype, fingerprint=self._fingerprint,
             tick=self.ranks.quietly(tick),
         )  # fmt: skip
         shared_context(teacher, student)

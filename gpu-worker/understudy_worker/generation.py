@@ -193,7 +193,7 @@ def run_compare(payload: ComparePayload, job: Job, models: Models) -> CompareOut
         for name in ("teacher", "student")
         for prompt, answer in zip(payload.prompts, answers[name], strict=True)
     ]
-    scored = iter(score_tokens(teacher, student, groups, tick=job.advance))
+    scored = iter(score_tokens(teacher, student, groups, tick=job.advance)[0])
     compared = {
         name: [
             ComparedAnswer(response=answer.response, finish_reason=answer.finish_reason, scored=next(scored)[0])

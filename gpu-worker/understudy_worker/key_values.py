@@ -65,7 +65,7 @@ class KeyValues:
             value_SGCE[len(self.lengths) - 1] = value_SGCE[row]
 
     def fill(self, layer: int, slot: int, key_GLE: Tensor, value_GLE: Tensor) -> None:
-        key_SGCE, value_SGCE = self._room(layer, like=key_GLE)
+        key_SGCE, value_SGCE = self._room(layer, like=(key_GLE, value_GLE))
         key_SGCE[slot, :, : key_GLE.shape[1]] = key_GLE
         value_SGCE[slot, :, : value_GLE.shape[1]] = value_GLE
 
@@ -78,26 +78,26 @@ class KeyValues:
         value_SGCE[rows_A, :, places_A] = value_AGE
         return key_SGCE[:running, :, :longest], value_SGCE[:running, :, :longest]
 
-    def _room(self, layer: int, *, like: Tensor | None = None) -> tuple[Tensor, Tensor]:
-        """The layer's slots, with room for every running sequence at its length."""
+    def _room(self, layer: int, *, like: tuple[Tensor, Tensor] | None = None) -> tuple[Tensor, Tensor]:
+        """The layer's slots, with room for every running sequence at its length. Keys and values are kept as they come:
+        under autocast they differ in dtype."""
         slots, tokens = len(self.lengths), max(self.lengths)
         there = self._layers.get(layer)
         if there is not None and there[0].shape[0] >= slots and there[0].shape[2] >= tokens:
             return there
-        if there is None:
-            assert like is not None, "a layer's slots are first filled with whole sequences"
-            heads, size, old = like.shape[0], like.shape[2], (0, 0)
-            made = like
-        else:
-            made = there[0]
-            heads, size, old = made.shape[1], made.shape[3], (made.shape[0], made.shape[2])
-        shape = (max(slots, old[0]), heads, max(tokens + SPARE_TOKENS, old[1]), size)
-        # Zeros: what a mask hides is multiplied by 0, which would not hide a NaN.
-        grown = (made.new_zeros(shape), made.new_zeros(shape))
-        for new, before in zip(grown, there or (), strict=False):
-            new[: old[0], :, : old[1]] = before
-        self._layers[layer] = grown
-        return grown
+        samples = like if there is None else (there[0][0], there[1][0])
+        assert samples is not None, "a layer's slots are first filled with whole sequences"
+        key_SGCE, value_SGCE = (self._grown(sample_GLE, slots, tokens, there) for sample_GLE in samples)
+        for new, before in zip((key_SGCE, value_SGCE), there or (), strict=False):
+            new[: before.shape[0], :, : before.shape[2]] = before
+        self._layers[layer] = key_SGCE, value_SGCE
+        return key_SGCE, value_SGCE
+
+    def _grown(self, like_GLE: Tensor, slots: int, tokens: int, there: tuple[Tensor, Tensor] | None) -> Tensor:
+        """Zeros: what a mask hides is multiplied by 0, which would not hide a NaN."""
+        old_slots, old_tokens = (0, 0) if there is None else (there[0].shape[0], there[0].shape[2])
+        heads, _, size = like_GLE.shape
+        return like_GLE.new_zeros(max(slots, old_slots), heads, max(tokens + SPARE_TOKENS, old_tokens), size)
 
 
 class _Appended:

@@ -71,7 +71,8 @@ def _score_batch(batch: PreferBatch, payload: PreferPayload, job: Job, judges: _
         [_tokens(item, response.text, payload, judges) for response in pair]
         for item, pair in zip(batch.items, pairs, strict=True)
     ]
-    scored = score_tokens(judges.teacher, judges.student, groups, tick=job.advance)
+    # Not with what a cache may know: whether it does is no property of the batch, and its bits are others.
+    scored, _ = score_tokens(judges.teacher, judges.student, groups, tick=job.advance)
     return [
         ScoredPair(
             item=item.item,

@@ -17,7 +17,8 @@ from understudy_worker.endings import AnyOutput, ending, result
 from understudy_worker.errors import Abandoned
 from understudy_worker.jobs import FrameMaker, Job
 from understudy_worker.models import LoadedModel, Models
-from understudy_worker.scoring import Scoring, score
+from understudy_worker.scoring import Known, Scoring, score
+from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.tokens import tokenize
 from understudy_worker.turns import TURN
 from understudy_worker.wire import CompletePayload, Delta, ScorePayload, TokenizePayload
@@ -31,10 +32,14 @@ REQUESTS = (ScorePayload, CompletePayload, TokenizePayload)
 class Requests:
     """Takes requests from the runner."""
 
-    def __init__(self, *, backend: Backend, models: Models, blobs: Blobs) -> None:
+    def __init__(
+        self, *, backend: Backend, models: Models, blobs: Blobs, cache: TeacherCache, fingerprint: str
+    ) -> None:
         self._backend = backend
         self._models = models
         self._blobs = blobs
+        self._cache = cache
+        self._fingerprint = fingerprint
         self._arrived: queue.SimpleQueue[tuple[Job, RequestPayload]] = queue.SimpleQueue()
         self._completing: dict[tuple[str, LoadedModel], Completions] = {}
         self._open: list[Completion] = []
@@ -93,8 +98,9 @@ class Requests:
         def tick() -> None:
             _tick([job for job, _ in asked])
 
+        known = Known(self._cache.of(asked[0][0].lease.project), self._fingerprint)
         try:
-            outputs = score([scoring for _, scoring in asked], tick=tick)
+            outputs = score([scoring for _, scoring in asked], known=known, tick=tick)
         except Exception as error:
             if len(asked) == 1:
                 self._end(asked[0][0], error)

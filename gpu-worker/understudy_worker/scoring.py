@@ -10,14 +10,17 @@ import torch
 
 from understudy_worker.decoding import ROW_TOKENS, read
 from understudy_worker.errors import WorkerError
-from understudy_worker.forward import Tokens
+from understudy_worker.forward import Tokens, response_targets
 from understudy_worker.jobs import Job
+from understudy_worker.losses import teacher_logprobs
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.prefixes import Tree
+from understudy_worker.teacher import Hits, TeacherChunk
+from understudy_worker.teacher_cache import Keys, TeacherCache, config_digest
 from understudy_worker.token_logprobs import Asked, token_logprobs
 from understudy_worker.tokens import tokens_of
 from understudy_worker.turns import TURN
-from understudy_worker.wire import ScoredResponse, ScoreOutput, ScorePayload
+from understudy_worker.wire import ScoredResponse, ScoreOutput, ScorePayload, TeacherCacheUse
 
 
 @torch.inference_mode()
@@ -63,12 +66,17 @@ def _rows(groups: Sequence[Sequence[Tokens]]) -> Iterator[list[Sequence[Tokens]]
 
 
 def score_tokens(
-    teacher: LoadedModel, student: LoadedModel, groups: Sequence[Sequence[Tokens]], *, tick: Callable[[], None]
-) -> list[list[ScoredResponse]]:
-    """Both models' log-probabilities of the same tokens."""
-    by_teacher = logprobs(teacher, groups, tick=tick)
+    teacher: LoadedModel,
+    student: LoadedModel,
+    groups: Sequence[Sequence[Tokens]],
+    *,
+    known: Known | None = None,
+    tick: Callable[[], None],
+) -> tuple[list[list[ScoredResponse]], list[Hits]]:
+    """Both models' log-probabilities of the same tokens, and of each group how many the teacher's cache had."""
+    by_teacher, hits = _with_known(teacher, groups, known, tick=tick)
     by_student = by_teacher if student is teacher else logprobs(student, groups, tick=tick)
-    return [
+    scored = [
         [
             ScoredResponse(
                 token_ids=list(tokens.response),
@@ -80,6 +88,50 @@ def score_tokens(
         ]
         for group, *values in zip(groups, by_teacher, by_student, strict=True)
     ]
+    return scored, hits
+
+
+@dataclass(frozen=True)
+class Known:
+    """What frozen teachers have computed for one project (`teacher_cache`): a run's teacher need not read again what is
+    scored of its data. A score adds nothing to it, since an entry is computed alone and a score is not."""
+
+    cache: TeacherCache
+    fingerprint: str
+
+    def logprobs(self, teacher: LoadedModel, tokens: Tokens) -> list[float] | None:
+        """Of the response, within 1e-5 nats a token of what `logprobs` would give a sequence alone."""
+        keys = Keys(
+            weights_digest=teacher.weights_digest,
+            config_digest=config_digest(teacher.config),
+            tokenizer_digest=teacher.tokenizer_digest,
+            dtype="float32",
+            fingerprint=self.fingerprint,
+        )
+        entry = self.cache.get(keys.of(tokens))
+        if entry is None:
+            return None
+        targets_N = response_targets([tokens], device=teacher.model.device)
+        values: list[float] = teacher_logprobs(TeacherChunk.of([entry], teacher.head), targets_N).tolist()
+        return values
+
+
+def _with_known(
+    teacher: LoadedModel, groups: Sequence[Sequence[Tokens]], known: Known | None, *, tick: Callable[[], None]
+) -> tuple[list[list[list[float]]], list[Hits]]:
+    """`logprobs`, where what is known is not computed again."""
+    found = [[known.logprobs(teacher, tokens) if known else None for tokens in group] for group in groups]
+    missing = [
+        [tokens for tokens, values in zip(group, there, strict=True) if values is None]
+        for group, there in zip(groups, found, strict=True)
+    ]
+    computed = iter(logprobs(teacher, [group for group in missing if group], tick=tick))
+    values: list[list[list[float]]] = []
+    for group, there in zip(missing, found, strict=True):
+        new = iter(next(computed) if group else [])
+        values.append([next(new) if one is None else one for one in there])
+    hits = [Hits(hits=len(there) - len(group), misses=len(group)) for group, there in zip(missing, found, strict=True)]
+    return values, hits
 
 
 class Reader(Protocol):
@@ -128,15 +180,21 @@ class Scoring:
         return cls(teacher=teacher, student=student, groups=groups)
 
 
-def score(asked: Sequence[Scoring], *, tick: Callable[[], None]) -> list[ScoreOutput]:
-    """The answers to requests of the same two models, computed together."""
+def score(asked: Sequence[Scoring], *, known: Known, tick: Callable[[], None]) -> list[ScoreOutput]:
+    """The answers to requests of one project and the same two models, computed together."""
     groups = [group for one in asked for group in one.groups]
-    scored = iter(score_tokens(asked[0].teacher, asked[0].student, groups, tick=tick))
-    return [
-        ScoreOutput(
-            kind="score",
-            items=[next(scored) for _ in one.groups],
-            tokens=sum(len(tokens.response) for group in one.groups for tokens in group),
+    scored, hits = score_tokens(asked[0].teacher, asked[0].student, groups, known=known, tick=tick)
+    answers = iter(zip(scored, hits, strict=True))
+    outputs = []
+    for one in asked:
+        own = [next(answers) for _ in one.groups]
+        cached = sum((hits for _, hits in own), Hits())
+        outputs.append(
+            ScoreOutput(
+                kind="score",
+                items=[responses for responses, _ in own],
+                tokens=sum(len(tokens.response) for group in one.groups for tokens in group),
+                teacher_cache=TeacherCacheUse(hits=cached.hits, misses=cached.misses),
+            )
         )
-        for one in asked
-    ]
+    return outputs

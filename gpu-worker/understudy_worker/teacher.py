@@ -21,7 +21,7 @@ from understudy_worker.forward import Head, Tokens, chunks, enough_rows, respons
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.objectives.terms import first_choice
 from understudy_worker.shared_cache import SharedCache
-from understudy_worker.teacher_cache import Entry, TeacherCache, config_digest, entry_key, read_entry, write_entry
+from understudy_worker.teacher_cache import Entry, Keys, TeacherCache, config_digest, read_entry, write_entry
 from understudy_worker.wire import ModelRef
 
 log = logging.getLogger("understudy")
@@ -69,19 +69,23 @@ class FrozenTeacher:
         self._cache = cache
         self._shared = shared
         self._dtype = dtype
-        self._fingerprint = fingerprint
         self._tick = tick
         self._loaded: LoadedModel | None = None
         part = models.output_head(ref, tick=tick) or self._load()
-        self._config_digest = config_digest(part.config)
         self.head = part.head
-        self.weights_digest = part.weights_digest
+        self._keys = Keys(
+            weights_digest=part.weights_digest,
+            config_digest=config_digest(part.config),
+            tokenizer_digest=part.tokenizer_digest,
+            dtype=dtype,
+            fingerprint=fingerprint,
+        )
         self.tokenizer_digest = part.tokenizer_digest
         self.context_length = part.context_length
 
     def entries(self, sequences: Sequence[Tokens]) -> tuple[list[Entry], Hits]:
         """An entry for each sequence, in order."""
-        keys = [self._key(tokens) for tokens in sequences]
+        keys = [self._keys.of(tokens) for tokens in sequences]
         found: dict[str, Entry] = {}
         for key in dict.fromkeys(keys):
             if entry := self._cache.get(key):
@@ -99,16 +103,6 @@ class FrozenTeacher:
         self._tick = tick
         if self._shared is not None:
             self._shared.fence = fence
-
-    def _key(self, tokens: Tokens) -> str:
-        return entry_key(
-            weights_digest=self.weights_digest,
-            config_digest=self._config_digest,
-            tokenizer_digest=self.tokenizer_digest,
-            dtype=self._dtype,
-            fingerprint=self._fingerprint,
-            tokens=tokens,
-        )
 
     def _from_others(self, keys: list[str]) -> dict[str, Entry]:
         """What other workers of the project have stored; it is kept here too."""

@@ -16,6 +16,7 @@ import os
 import tempfile
 from contextlib import suppress
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -38,6 +39,8 @@ STEP_BYTES = 64
 DIGEST_BYTES = 32
 # Eviction goes down to this share of the bound; the folder is read again after the rest of it has been added.
 KEPT_SHARE = 0.9
+# Where entries lie, those of no project and those of each.
+ENTRIES = ("??/*", "proj_*/??/*")
 # Of a configuration: where it came from and how it was loaded.
 NO_PART_OF_THE_FUNCTION = {"_name_or_path", "transformers_version", "architectures", "dtype", "torch_dtype"}
 
@@ -71,12 +74,20 @@ def config_digest(config: PretrainedConfig) -> str:
     return json_digest({name: value for name, value in said.items() if name not in NO_PART_OF_THE_FUNCTION})
 
 
-def entry_key(
-    *, weights_digest: str, config_digest: str, tokenizer_digest: str, dtype: str, fingerprint: str, tokens: Tokens
-) -> str:
-    """SHA-256 over all that an entry's bits depend on."""
-    teacher = [weights_digest, config_digest, tokenizer_digest, dtype, fingerprint]
-    return json_digest([FORMAT, *teacher, tokens.prompt_length, list(tokens.ids)])
+@dataclass(frozen=True)
+class Keys:
+    """What entries of one teacher have in common, of all that their bits depend on."""
+
+    weights_digest: str
+    config_digest: str
+    tokenizer_digest: str
+    dtype: str
+    fingerprint: str
+
+    def of(self, tokens: Tokens) -> str:
+        """SHA-256 over it and the sequence."""
+        teacher = [self.weights_digest, self.config_digest, self.tokenizer_digest, self.dtype, self.fingerprint]
+        return json_digest([FORMAT, *teacher, tokens.prompt_length, list(tokens.ids)])
 
 
 def write_entry(entry: Entry, *, key: str) -> bytes:
@@ -129,9 +140,16 @@ class TeacherCache:
 
     def __init__(self, folder: Path, *, most_bytes: int) -> None:
         self._folder = folder
+        self._bounded = folder
         self._most_bytes = most_bytes
         # Bytes that may be added before the folder is read (again).
         self._room = 0.0
+
+    def of(self, project: str) -> TeacherCache:
+        """The entries of one project, within the same bound: whether another has asked the same is nobody's to know."""
+        cache = TeacherCache(self._folder / project, most_bytes=self._most_bytes)
+        cache._bounded = self._bounded
+        return cache
 
     def get(self, key: str) -> Entry | None:
         """A damaged file is deleted and counts as absent."""
@@ -164,7 +182,7 @@ class TeacherCache:
         place = self._place(key)
         place.parent.mkdir(parents=True, exist_ok=True)
         # A folder: what a killed worker leaves is cleared as other unfinished folders are (`disk.clear_leftovers`).
-        with tempfile.TemporaryDirectory(prefix=".making-", dir=self._folder) as making:
+        with tempfile.TemporaryDirectory(prefix=".making-", dir=self._bounded) as making:
             path = Path(making) / key
             path.write_bytes(data)
             os.replace(path, place)
@@ -175,7 +193,7 @@ class TeacherCache:
     def _evict(self, *, keep: Path) -> None:
         """Read the folder, and delete what was used longest ago until the rest leaves room."""
         files = []
-        for path in self._folder.glob("??/*"):
+        for path in chain.from_iterable(self._bounded.glob(pattern) for pattern in ENTRIES):
             with suppress(FileNotFoundError):  # another worker evicts too
                 found = path.stat()
                 files.append((found.st_mtime_ns, found.st_size, path))

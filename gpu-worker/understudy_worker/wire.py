@@ -1048,6 +1048,7 @@ class ScoreOutput(WireModel):
     kind: Literal['score']
     items: list[list[ScoredResponse]]
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
+    teacher_cache: TeacherCacheUse
 
 
 class ScorePayload(WireModel):
@@ -1224,6 +1225,14 @@ Target = TypeAliasType("Target", Annotated[str, Field(pattern='^[0-9A-Za-z_.-]{1
 
 
 class TeacherCache(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    hits: Annotated[int, Field(ge=0, le=9007199254740991)]
+    misses: Annotated[int, Field(ge=0, le=9007199254740991)]
+
+
+class TeacherCacheUse(WireModel):
     model_config = ConfigDict(
         extra='forbid',
     )

@@ -16,12 +16,16 @@ export interface EdgeOptions {
   log: (line: string) => void;
 }
 
-const COMPATIBILITY_DATE = /^compatibility_date = "([0-9-]+)"$/m;
-
-function compatibilityDate(): string {
-  const date = COMPATIBILITY_DATE.exec(readFileSync(inRoot("wrangler.toml"), "utf8"))?.[1];
+/** What wrangler.toml says of compatibility, which the local runtime is to be given too. */
+function compatibility(): { compatibilityDate: string; compatibilityFlags: string[] } {
+  const text = readFileSync(inRoot("wrangler.toml"), "utf8");
+  const date = /^compatibility_date = "([0-9-]+)"$/m.exec(text)?.[1];
   if (date === undefined) throw new Error("wrangler.toml has no compatibility_date");
-  return date;
+  const [, flags = ""] = /^compatibility_flags = \[(.*)\]$/m.exec(text) ?? [];
+  return {
+    compatibilityDate: date,
+    compatibilityFlags: [...flags.matchAll(/"([^"]+)"/g)].map(([, flag = ""]) => flag),
+  };
 }
 
 function forward(stream: Readable, log: (line: string) => void): void {
@@ -71,7 +75,7 @@ export async function startEdge(options: EdgeOptions): Promise<{ edge: Miniflare
       port: options.port,
       modules: true,
       scriptPath: BUNDLE,
-      compatibilityDate: compatibilityDate(),
+      ...compatibility(),
       bindings: { FINGERPRINT_WAIT_MS: "", ...options.bindings },
       d1Databases: { DB: "understudy" },
       r2Buckets: { BLOBS: "understudy-blobs" },

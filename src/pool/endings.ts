@@ -46,6 +46,7 @@ function endJob(turn: Turn, job: JobRow, ending: Ending): void {
   deltas.remove("job = ?", job.id);
   refusals.remove("job = ?", job.id);
   due.clear("wake", job.id);
+  due.clear("reader", job.id);
   if (job.kind === "prepare" && ending.error !== null && job.subject !== null) {
     recordModel(turn, job.project, job.subject, { error: ending.error });
   }

@@ -1,7 +1,8 @@
 // What the clock brings about: leases that end, boots that did not come back, jobs whose wait is over.
-import { setBack } from "./endings.ts";
+import { cancelJob, setBack } from "./endings.ts";
 import { releaseHolds } from "./frames/presence.ts";
 import { isolate } from "./isolate.ts";
+import { terminal } from "./requests/jobs.ts";
 import { leaseEndsAt, leaseVerdict } from "./lease.ts";
 import type { LeaseVerdict } from "./lease.ts";
 import type { Turn } from "./turn.ts";
@@ -17,8 +18,15 @@ export function expire(turn: Turn): void {
   for (const due of turn.tables.due.take(turn.now)) {
     if (due.kind === "lease") isolate(turn, due.key, () => expireLease(turn, due.key));
     else if (due.kind === "hold") releaseHolds(turn, due.key);
+    else if (due.kind === "reader") isolate(turn, due.key, () => stopUnread(turn, due.key));
     turn.dispatch = true;
   }
+}
+
+/** Whoever asked for the stream has left: what it would say is wanted no more. */
+function stopUnread(turn: Turn, id: string): void {
+  const job = turn.tables.jobs.get(id);
+  if (job !== null && !terminal(job.status)) cancelJob(turn, job);
 }
 
 function expireLease(turn: Turn, id: string): void {

@@ -101,7 +101,7 @@ const EVENTS = { "Content-Type": "text/event-stream; charset=utf-8", "Cache-Cont
 async function answerCompletion(c: HonoContext<App>, body: CreateCompletion) {
   const { ctx } = c.var;
   const job = await askCompletion(ctx, body, "POST /v1/completions");
-  if (body.stream === true) return c.body(completionStream(ctx, job, body), 200, EVENTS);
+  if (body.stream === true) return c.body(completionStream(ctx, job, body, c.req.raw.signal), 200, EVENTS);
   const done = await finished(ctx, job);
   return c.json(completionAnswer(done, body, await completeOutput(ctx, done)), 200);
 }
@@ -109,7 +109,7 @@ async function answerCompletion(c: HonoContext<App>, body: CreateCompletion) {
 async function answerChat(c: HonoContext<App>, body: CreateChatCompletion) {
   const { ctx } = c.var;
   const job = await askCompletion(ctx, body, "POST /v1/chat/completions");
-  if (body.stream === true) return c.body(completionStream(ctx, job, body), 200, EVENTS);
+  if (body.stream === true) return c.body(completionStream(ctx, job, body, c.req.raw.signal), 200, EVENTS);
   const done = await finished(ctx, job);
   return c.json(chatAnswer(done, body, await completeOutput(ctx, done)), 200);
 }

@@ -58,7 +58,15 @@ class Sent {
   }
 
   *growths(page: DeltaPage): Generator<Growth> {
-    if (page.job.attempts !== this.#attempt) this.#restart(page.job.attempts);
+    if (page.job.attempts !== this.#attempt) {
+      // Its deltas are counted anew: they are read from the first on.
+      this.#attempt = page.job.attempts;
+      this.#again.clear();
+      if (this.last >= 0) {
+        this.last = -1;
+        return;
+      }
+    }
     this.last = page.last;
     for (const piece of page.pieces) {
       const index = choiceIndex(piece, this.#n);
@@ -66,7 +74,9 @@ class Sent {
       this.#again.set(index, before + piece.text.length);
       const sent = this.#characters.get(index) ?? 0;
       if (before + piece.text.length <= sent) continue;
-      yield this.#grow(index, piece.text.slice(Math.max(0, sent - before)), piece.logprobs, null);
+      // Of a piece that was sent in part, the tokens come with the remainder.
+      const logprobs = before < sent ? null : piece.logprobs;
+      yield this.#grow(index, piece.text.slice(Math.max(0, sent - before)), logprobs, null);
     }
   }
 
@@ -75,11 +85,6 @@ class Sent {
     const index = choiceIndex(choice, this.#n);
     const text = choice.text.slice(this.#characters.get(index) ?? 0);
     return this.#grow(index, text, rest(choice.logprobs, this.#tokens.get(index) ?? 0), choice.finish_reason);
-  }
-
-  #restart(attempt: number): void {
-    this.#attempt = attempt;
-    this.#again.clear();
   }
 
   #grow(index: number, text: string, logprobs: TokenLogprobs | null, finish_reason: Growth["finish_reason"]): Growth {
@@ -128,8 +133,15 @@ async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator
 }
 
 /** Ends with `[DONE]`, or with an error as OpenAI's clients read it. A reader that leaves stops the work. */
-export function completionStream(ctx: Context, job: JobState, body: Asked): ReadableStream<Uint8Array> {
+export function completionStream(
+  ctx: Context,
+  job: JobState,
+  body: Asked,
+  left: AbortSignal,
+): ReadableStream<Uint8Array> {
   const encoder = new TextEncoder();
+  // The request is over by then: should this be lost with it, the pool notices by itself (READER_MS).
+  left.addEventListener("abort", () => void giveUp(ctx, job.id).catch(() => undefined));
   const source = chunks(ctx, job, body);
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
@@ -143,6 +155,5 @@ export function completionStream(ctx: Context, job: JobState, body: Asked): Read
         controller.close();
       }
     },
-    cancel: () => giveUp(ctx, job.id),
   });
 }

@@ -133,8 +133,7 @@ export function scoreList(job: string, body: CreateScores, output: ScoreOutput):
     })),
     pairwise: pairwise(rewards),
     computed_by: "pool",
-    // The worker keeps no teacher cache yet: every response was a miss.
-    teacher_cache: { hits: 0, misses: body.responses.length },
+    teacher_cache: output.teacher_cache,
     usage: { tokens: output.tokens },
     note: body.length_normalize ? LENGTH_NOTE : null,
   };

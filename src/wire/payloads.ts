@@ -147,8 +147,18 @@ export const ScoredResponse = z
   })
   .meta({ id: "ScoredResponse" });
 
+/** Responses whose teacher log-probabilities the worker's cache of a frozen teacher had. */
+export const TeacherCacheUse = z
+  .strictObject({ hits: z.int().min(0), misses: z.int().min(0) })
+  .meta({ id: "TeacherCacheUse" });
+
 export const ScoreOutput = z
-  .strictObject({ kind: z.enum(["score"]), items: z.array(z.array(ScoredResponse)), tokens: z.int().min(0) })
+  .strictObject({
+    kind: z.enum(["score"]),
+    items: z.array(z.array(ScoredResponse)),
+    tokens: z.int().min(0),
+    teacher_cache: TeacherCacheUse,
+  })
   .meta({ id: "ScoreOutput" });
 
 const LikelyToken = z

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { Id, Messages, ModelName, Prompt, Template, text } from "./common.ts";
 import { Generation } from "./generation.ts";
+import { TeacherCacheUse } from "./payloads.ts";
 
 export const Beta = z.number().gt(0).max(100);
 export const DEFAULT_BETA = 0.1;
@@ -50,7 +51,6 @@ export const Score = z
   .meta({ id: "Score" });
 
 const Usage = z.strictObject({ tokens: z.int().min(0) }).meta({ id: "TokenUsage" });
-const TeacherCache = z.strictObject({ hits: z.int().min(0), misses: z.int().min(0) }).meta({ id: "TeacherCacheUse" });
 const Note = z.union([z.string(), z.null()]);
 
 export const ScoreList = z
@@ -64,7 +64,7 @@ export const ScoreList = z
     data: z.array(Score),
     pairwise: z.array(z.array(z.number().min(0).max(1))),
     computed_by: z.enum(["pool", "edge"]),
-    teacher_cache: TeacherCache,
+    teacher_cache: TeacherCacheUse,
     usage: Usage,
     note: Note.meta({
       description: "what a reader could misread: length normalisation is a heuristic, Z(x) no longer cancels",

@@ -44,7 +44,7 @@ export function scoreJob(changes: Partial<SubmitJob> = {}): SubmitJob {
   return { ...base, payload: scorePayload(), ...changes };
 }
 
-export const scoreOutput = { kind: "score" as const, items: [], tokens: 7 };
+export const scoreOutput = { kind: "score" as const, items: [], tokens: 7, teacher_cache: { hits: 0, misses: 0 } };
 
 export function runSubmit(
   changes: { total?: number; every?: number | null; evaluate?: number; id?: string; project?: string } = {},

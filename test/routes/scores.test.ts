@@ -98,7 +98,7 @@ describe("with a worker", () => {
       job,
       fence,
       lineage,
-      output: { kind: "score", items, tokens: 3 },
+      output: { kind: "score", items, tokens: 3, teacher_cache: { hits: 1, misses: 1 } },
       artifact: null,
     });
     const answer = await pending;
@@ -131,7 +131,7 @@ describe("with a worker", () => {
       job,
       fence,
       lineage,
-      output: { kind: "score", items, tokens: 5 },
+      output: { kind: "score", items, tokens: 5, teacher_cache: { hits: 0, misses: 2 } },
       artifact: null,
     });
     const list = PreferenceList.parse((await pending).body);
@@ -191,7 +191,8 @@ describe("with a worker", () => {
     const { job, fence, lineage, payload, artifact } = await worker.lease();
     expect(payload).toBeNull();
     expect(artifact!.bytes).toBeGreaterThan(262_144);
-    const output = { kind: "score" as const, items: [responses.map(() => scored([-1], [-1]))], tokens: 3 };
+    const misses = { teacher_cache: { hits: 0, misses: responses.length } };
+    const output = { kind: "score" as const, items: [responses.map(() => scored([-1], [-1]))], tokens: 3, ...misses };
     await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
     expect(ScoreList.parse((await pending).body).data).toHaveLength(3);
   });

@@ -1,5 +1,5 @@
 // Jobs: submit, read, cancel, retry.
-import { MAX_INLINE_BYTES } from "../../config.ts";
+import { MAX_INLINE_BYTES, READER_MS } from "../../config.ts";
 import type { ModelRef } from "../../wire/models.ts";
 import type { Answer, Created, DeltaPage, JobState, SubmitJob } from "../api.ts";
 import { pointTo } from "../blobs.ts";
@@ -94,6 +94,7 @@ export function getJob(turn: Turn, project: string, id: string): JobState | null
 export function deltas(turn: Turn, project: string, id: string, after: number): DeltaPage | null {
   const job = getJob(turn, project, id);
   if (job === null) return null;
+  if (!terminal(job.status)) turn.tables.due.set("reader", id, turn.now + READER_MS);
   const rows = turn.tables.deltas.after(id, after);
   return { job, pieces: rows.flatMap((row) => row.pieces), last: rows.at(-1)?.place ?? after };
 }

@@ -3,9 +3,9 @@ import { z } from "zod";
 import { Table, flag, time } from "./table.ts";
 
 const DueRow = z.object({
-  /** lease: a lease ends. hold: a disconnected boot's fences end. wake: a waiting job may be placed.
-   * outbox, garbage: work for the alarm. */
-  kind: z.enum(["lease", "hold", "wake", "outbox", "garbage"]),
+  /** lease: a lease ends. hold: a disconnected boot's fences end. wake: a waiting job may be placed. reader: nobody reads
+   * a streamed job any more. outbox, garbage: work for the alarm. */
+  kind: z.enum(["lease", "hold", "wake", "reader", "outbox", "garbage"]),
   key: z.string(),
   at: time,
 });
@@ -34,9 +34,9 @@ export class Due extends Table<typeof DueRow> {
     this.remove("kind = ? AND key = ?", kind, key);
   }
 
-  /** Leases, holds and wake-ups whose time has come, removed from the table. */
+  /** Leases, holds, wake-ups and readers whose time has come, removed from the table. */
   take(now: number): DueRow[] {
-    const where = "kind IN ('lease', 'hold', 'wake') AND at <= ?";
+    const where = "kind IN ('lease', 'hold', 'wake', 'reader') AND at <= ?";
     const rows = this.all(`${where} ORDER BY at`, now);
     if (rows.length > 0) this.remove(where, now);
     return rows;
