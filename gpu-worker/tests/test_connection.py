@@ -20,7 +20,17 @@ from understudy_worker.connection import Connection, KeyRefused
 from understudy_worker.errors import Abandoned
 from understudy_worker.identity import Identity
 from understudy_worker.jobs import Job, Pipeline
-from understudy_worker.wire import Cancel, Capabilities, Drain, GeneratedItem, HeldRun, Items, Result, ScoreOutput
+from understudy_worker.wire import (
+    Cancel,
+    Capabilities,
+    Drain,
+    GeneratedItem,
+    HeldRun,
+    Items,
+    Result,
+    ScoreOutput,
+    TeacherCacheUse,
+)
 
 PAYLOAD = {"kind": "prepare", "model": json.loads(ref("teacher").model_dump_json())}
 
@@ -93,7 +103,7 @@ def items(job: Job, batch: int) -> Callable[[int], Items]:
 
 
 def result(job: Job) -> Callable[[int], Result]:
-    output = ScoreOutput(kind="score", items=[], tokens=0)
+    output = ScoreOutput(kind="score", items=[], tokens=0, teacher_cache=TeacherCacheUse(hits=0, misses=0))
     return lambda seq: Result(
         type="result", seq=seq, job=job.lease.job, fence=job.fence, lineage=None, output=output, artifact=None
     )

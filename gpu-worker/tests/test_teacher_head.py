@@ -114,7 +114,7 @@ def test_the_same_weights_under_another_configuration_are_another_teacher(
     (uncapped / "config.json").write_text(json.dumps({**config, "final_logit_softcapping": None}))
     capped = frozen("softcap", cache=tmp_path / "cache")
     capped.entries(SEQUENCES)
-    same = ref("uncapped", digest=capped.weights_digest)
+    same = ref("uncapped", digest=frozen.digest("softcap"))
     other = frozen(folders={"uncapped": uncapped}, model=same, cache=tmp_path / "cache")
     entries, hits = other.entries(SEQUENCES)
     assert hits == Hits(0, 4)
