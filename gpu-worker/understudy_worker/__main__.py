@@ -11,6 +11,7 @@ import secrets
 import signal
 import socket
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
@@ -41,11 +42,11 @@ def parser() -> argparse.ArgumentParser:
         help="a model of this machine: a folder with safetensors, or a .gguf file; may be repeated",
     )
     result.add_argument(
-        "--threads", type=_positive, default=None, help="CPU threads of one operation (default: all cores)"
+        "--threads", type=_number(64), default=None, help="CPU threads of one operation (default: all cores)"
     )
-    result.add_argument("--slots", type=_positive, default=1, help="long jobs at one time (default 1)")
+    result.add_argument("--slots", type=_number(64), default=1, help="long jobs at one time (default 1)")
     result.add_argument(
-        "--requests", type=_requests, default=64, help="scores and completions in hand beside them (default 64)"
+        "--requests", type=_number(256), default=64, help="scores and completions in hand beside them (default 64)"
     )
     result.add_argument(
         "--name", type=_name, default=None, help="how the pool lists this worker (default: the host's name)"
@@ -55,7 +56,7 @@ def parser() -> argparse.ArgumentParser:
     )
     result.add_argument(
         "--teacher-cache-gb",
-        type=_gigabytes,
+        type=_number(100_000, of=" of GB"),
         default=20,
         help="disk for what teachers have computed, in GB (default 20); the least used goes first",
     )
@@ -69,22 +70,15 @@ def _address(text: str) -> Address:
         raise argparse.ArgumentTypeError(str(error)) from error
 
 
-def _positive(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 64:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 64, not {text!r}")
-    return int(text)
+def _number(most: int, *, of: str = "") -> Callable[[str], int]:
+    """Reads a number from 1 on."""
 
+    def read(text: str) -> int:
+        if not text.isdecimal() or not 1 <= int(text) <= most:
+            raise argparse.ArgumentTypeError(f"expected a number{of} from 1 to {most}, not {text!r}")
+        return int(text)
 
-def _requests(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 256:
-        raise argparse.ArgumentTypeError(f"expected a number from 1 to 256, not {text!r}")
-    return int(text)
-
-
-def _gigabytes(text: str) -> int:
-    if not text.isdecimal() or not 1 <= int(text) <= 100_000:
-        raise argparse.ArgumentTypeError(f"expected a number of GB from 1 to 100000, not {text!r}")
-    return int(text)
+    return read
 
 
 def _name(text: str) -> str:

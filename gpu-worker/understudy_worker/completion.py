@@ -30,16 +30,10 @@ class Sample:
 
     prompt: Prompt
     number: int
-    room: int
     draws: Draws
     written: Written
     logprobs: list[TokenLogprob] = field(default_factory=list)
     _sent: int = 0
-
-    def add(self, token: int) -> None:
-        self.written.add(token)
-        if self.written.finish_reason is None and len(self.written.ids) >= self.room:
-            self.written.end("length")
 
     def piece(self) -> Piece | None:
         """What it has grown by since the last call, if there is anything to show."""
@@ -76,12 +70,11 @@ class Prompt:
     @property
     def grows(self) -> bool:
         """Whether any sample needs more than the token that reading the prompt gives."""
-        return any(sample.room > 1 for sample in self.samples)
+        return any(sample.written.room > 1 for sample in self.samples)
 
     def end(self) -> None:
         for sample in self.samples:
-            if sample.written.finish_reason is None:
-                sample.written.end("length")
+            sample.written.end()
 
 
 class Completion:
@@ -135,11 +128,8 @@ class Completion:
             )
         prompt = Prompt(request=self, item=number, ids=ids)
         for sample, seed in enumerate(item.seeds):
-            written = Written(self.loaded, stop=self.payload.settings.stop)
-            room = min(wanted, limit - len(ids))
-            if room == 0:
-                written.end("length")
-            prompt.samples.append(Sample(prompt, sample, room, Draws.of_prompt(seed, ids), written))
+            written = Written(self.loaded, stop=self.payload.settings.stop, room=min(wanted, limit - len(ids)))
+            prompt.samples.append(Sample(prompt, sample, Draws.of_prompt(seed, ids), written))
         return prompt
 
     def _read(self, prompt: Prompt) -> ReadPrompt:

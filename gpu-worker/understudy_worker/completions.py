@@ -105,7 +105,7 @@ class Completions:
             (sample, path[-1])
             for prompt, path in zip(prompts, places, strict=True)
             for sample in prompt.samples
-            if sample.room > 0
+            if sample.written.room > 0
         ]
         if growing:
             rows = sorted({row for _, row in growing})
@@ -146,7 +146,7 @@ class Completions:
             ):
                 samples[row].logprobs.append(one.of(count))
         for sample, token in zip(samples, tokens, strict=True):
-            sample.add(token)
+            sample.written.add(token)
 
     def _fail(self, samples: Sequence[Sample], error: Exception) -> None:
         for request in {sample.prompt.request: None for sample in samples}:

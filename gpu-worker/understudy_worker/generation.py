@@ -13,7 +13,7 @@ import torch
 
 from understudy_worker.decoding import Decoder
 from understudy_worker.errors import WorkerError
-from understudy_worker.jobs import Job, Pipeline
+from understudy_worker.jobs import FrameMaker, Job, send_batches
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.sampling import Draws, next_tokens
 from understudy_worker.scoring import score_tokens, shared_context
@@ -52,14 +52,8 @@ class _Sequence:
 
     place: int
     prompt_ids: list[int]
-    room: int
     draws: Draws
     written: Written
-
-    def add(self, token: int) -> None:
-        self.written.add(token)
-        if self.written.finish_reason is None and len(self.written.ids) >= self.room:
-            self.written.end("length")
 
     @property
     def answer(self) -> Answer | None:
@@ -87,9 +81,8 @@ def generate(
         _Sequence(
             place=place,
             prompt_ids=prompt_ids,
-            room=min(generation.max_new_tokens, limit - len(prompt_ids)),
             draws=drawn,
-            written=Written(loaded, stop=generation.stop),
+            written=Written(loaded, stop=generation.stop, room=min(generation.max_new_tokens, limit - len(prompt_ids))),
         )
         for place, (prompt_ids, drawn) in enumerate(zip(prompts, draws, strict=True))
     ]
@@ -110,7 +103,7 @@ def _decode(
     while True:
         tokens = next_tokens(logits_AV, [sequence.draws for sequence in running], generation=generation)
         for sequence, token in zip(running, tokens, strict=True):
-            sequence.add(token)
+            sequence.written.add(token)
         finished |= {sequence.place: answer for sequence in running if (answer := sequence.answer) is not None}
         left = [row for row, sequence in enumerate(running) if sequence.place not in finished]
         tick()
@@ -124,17 +117,14 @@ def _decode(
 def run(payload: GeneratePayload, job: Job, models: Models) -> GenerateOutput:
     """Generate the batches of an evaluation; each goes ahead in an `items` frame, whole."""
     loaded = models.get(payload.model, tick=job.advance)
-    job.advance("working", done=0, total=len(payload.batches))
-    sent = Pipeline(job)
-    for done, batch in enumerate(payload.batches, start=1):
+
+    def work(batch: GenerateBatch) -> FrameMaker:
         items = _generate_batch(batch, payload, job, loaded)
-        sent.send(
-            lambda seq, batch=batch, items=items: Items(  # type: ignore[misc]
-                type="items", seq=seq, job=job.lease.job, fence=job.fence, batch=batch.batch, items=items
-            )
+        return lambda seq: Items(
+            type="items", seq=seq, job=job.lease.job, fence=job.fence, batch=batch.batch, items=items
         )
-        job.advance(done=done)
-    sent.drain()
+
+    send_batches(job, payload.batches, work)
     return GenerateOutput(kind="generate", batches=len(payload.batches))
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeVar
 
 from understudy_worker.errors import Abandoned
 from understudy_worker.wire import Ack, HeldLease, JobTick, Lease
@@ -120,3 +120,16 @@ class Pipeline:
         while self._waiting and (len(self._waiting) > depth or self._waiting[0].done()):
             gap |= settled(self._waiting.popleft()).status == "gap"
         return gap
+
+
+Batch = TypeVar("Batch")
+
+
+def send_batches(job: Job, batches: Sequence[Batch], work: Callable[[Batch], FrameMaker]) -> None:
+    """Work on the batches of a lease in turn; what each came to goes ahead in a frame of its own."""
+    job.advance("working", done=0, total=len(batches))
+    sent = Pipeline(job)
+    for done, batch in enumerate(batches, start=1):
+        sent.send(work(batch))
+        job.advance(done=done)
+    sent.drain()

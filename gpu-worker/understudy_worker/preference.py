@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 from understudy_worker.generation import answer_items
-from understudy_worker.jobs import Job, Pipeline
+from understudy_worker.jobs import FrameMaker, Job, send_batches
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.scoring import score_tokens, shared_context
 from understudy_worker.tokens import tokens_of
@@ -49,17 +49,14 @@ def run(payload: PreferPayload, job: Job, models: Models) -> PreferOutput:
     teacher = models.get(payload.teacher, tick=job.advance)
     student = models.get(payload.student, tick=job.advance)
     judges = _Judges(teacher=teacher, student=student, max_length=shared_context(teacher, student))
-    job.advance("working", done=0, total=len(payload.batches))
-    sent = Pipeline(job)
-    for done, batch in enumerate(payload.batches, start=1):
+
+    def work(batch: PreferBatch) -> FrameMaker:
         items = _score_batch(batch, payload, job, judges)
-        sent.send(
-            lambda seq, batch=batch, items=items: Pairs(  # type: ignore[misc]
-                type="pairs", seq=seq, job=job.lease.job, fence=job.fence, batch=batch.batch, items=items
-            )
+        return lambda seq: Pairs(
+            type="pairs", seq=seq, job=job.lease.job, fence=job.fence, batch=batch.batch, items=items
         )
-        job.advance(done=done)
-    sent.drain()
+
+    send_batches(job, payload.batches, work)
     return PreferOutput(kind="prefer", batches=len(payload.batches))
 
 

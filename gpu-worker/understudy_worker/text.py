@@ -12,18 +12,21 @@ UNFINISHED = "\ufffd"
 
 
 class Written:
-    """`ids` are what was generated, with the token that ended it; `finish_reason` is None while it grows."""
+    """`ids` are what was generated, `room` at the most, with the token that ended it; `finish_reason` is None while it
+    grows."""
 
-    def __init__(self, loaded: LoadedModel, *, stop: Sequence[str]) -> None:
+    def __init__(self, loaded: LoadedModel, *, stop: Sequence[str], room: int) -> None:
         self.ids: list[int] = []
-        self.finish_reason: FinishReason | None = None
+        self.room = room
+        self.finish_reason: FinishReason | None = "length" if room == 0 else None
         self._loaded = loaded
         self._stop = tuple(stop)
-        self._final: str | None = None
+        self._final: str | None = "" if room == 0 else None
         self._shown = 0
 
     def add(self, token: int) -> None:
-        """Append a token and see whether it ends the response: a stop token of the model, or a stop string."""
+        """Append a token and see whether it ends the response: a stop token of the model, a stop string, or the last
+        for which there is room."""
         self.ids.append(token)
         if token in self._loaded.stop_ids:
             self._finish(self._decode(self.ids[:-1]), "stop")
@@ -33,10 +36,14 @@ class Written:
             ends = [at for at in (text.find(mark) for mark in self._stop) if at >= 0]
             if ends:
                 self._finish(text[: min(ends)], "stop")
+                return
+        if len(self.ids) >= self.room:
+            self.end()
 
-    def end(self, reason: FinishReason) -> None:
+    def end(self) -> None:
         """No token more comes."""
-        self._finish(self._decode(self.ids), reason)
+        if self.finish_reason is None:
+            self._finish(self._decode(self.ids), "length")
 
     @property
     def text(self) -> str:
