@@ -33,6 +33,18 @@ CREATE TABLE `datasets` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `datasets_name` ON `datasets` (`project`,`name`);--> statement-breakpoint
 CREATE INDEX `datasets_list` ON `datasets` (`project`,`created_at`);--> statement-breakpoint
+CREATE TABLE `exports` (
+	`id` text PRIMARY KEY NOT NULL,
+	`project` text NOT NULL,
+	`checkpoint` text NOT NULL,
+	`precision` text NOT NULL,
+	`model` text NOT NULL,
+	`difference` text NOT NULL,
+	`files` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `exports_of` ON `exports` (`project`,`checkpoint`,`precision`);--> statement-breakpoint
 CREATE TABLE `evaluations` (
 	`id` text PRIMARY KEY NOT NULL,
 	`project` text NOT NULL,

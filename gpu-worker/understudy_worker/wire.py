@@ -207,6 +207,17 @@ class Delta(WireModel):
     pieces: Annotated[list[Piece], Field(max_length=128, min_length=1)]
 
 
+class Difference(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    responses: Annotated[int, Field(ge=1, le=9007199254740991)]
+    tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
+    mean: Annotated[float, Field(ge=0.0)]
+    max: Annotated[float, Field(ge=0.0)]
+    allowed: Annotated[float, Field(description='the mean above which an export is refused', gt=0.0)]
+
+
 class DpkdObjective(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -231,6 +242,56 @@ class Drain(WireModel):
     )
     type: Literal['drain']
     move_to: str | None
+
+
+class EdgeModel(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    precision: Precision
+    architecture: str
+    parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
+    layers: Annotated[int, Field(ge=1, le=9007199254740991)]
+    hidden_size: Annotated[int, Field(ge=1, le=9007199254740991)]
+    key_value_heads: Annotated[int, Field(ge=1, le=9007199254740991)]
+    head_dim: Annotated[int, Field(ge=1, le=9007199254740991)]
+    vocab_size: Annotated[int, Field(ge=1, le=9007199254740991)]
+    context_length: Annotated[int, Field(ge=1, le=9007199254740991)]
+    likeliest: Annotated[
+        int,
+        Field(
+            description='tokens that the graph gives of each position, the likeliest first', ge=1, le=9007199254740991
+        ),
+    ]
+    end_id: Annotated[EndId | None, Field(description='closes a response under chat and alpaca')]
+    stop_ids: Annotated[list[StopId], Field(max_length=64)]
+    weights_digest: Sha256
+    tokenizer_digest: Sha256
+    template_digest: Sha256
+
+
+EndId = TypeAliasType(
+    "EndId", Annotated[int, Field(description='closes a response under chat and alpaca', ge=0, le=9007199254740991)]
+)
+
+
+class ExportOutput(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['export']
+    model: EdgeModel
+    difference: Difference
+    files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
+
+
+class ExportPayload(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    kind: Literal['export']
+    model: ModelRef
+    precision: Precision
 
 
 class Fail(WireModel):
@@ -475,7 +536,7 @@ class JobAck(WireModel):
     ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
-JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train'])
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train', 'export'])
 
 
 class JobTick(WireModel):
@@ -751,6 +812,9 @@ class PlanEntry(WireModel):
     from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
     micro_batch_tokens: MicroBatchTokens | None
     head_chunk: Annotated[int, Field(ge=1, le=65536)]
+
+
+Precision = TypeAliasType("Precision", Literal['fp32', 'int8', 'int4'])
 
 
 class PreferBatch(WireModel):
@@ -1203,6 +1267,9 @@ class StepMetrics(WireModel):
     ]
 
 
+StopId = TypeAliasType("StopId", Annotated[int, Field(ge=0, le=9007199254740991)])
+
+
 StopItem = TypeAliasType("StopItem", Annotated[str, Field(max_length=100, min_length=1)])
 
 
@@ -1313,7 +1380,7 @@ class TrainOutput(WireModel):
 Output = TypeAliasType(
     "Output",
     Annotated[
-        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | PreferOutput | TrainOutput,
+        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | PreferOutput | TrainOutput | ExportOutput,
         Field(discriminator='kind'),
     ],
 )
@@ -1340,7 +1407,7 @@ class TrainPayload(WireModel):
 Payload = TypeAliasType(
     "Payload",
     Annotated[
-        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload,
+        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload | ExportPayload,
         Field(discriminator='kind'),
     ],
 )

@@ -3,7 +3,16 @@ import type { Failure, Status } from "../wire/common.ts";
 import type { BlobRef } from "../wire/blobs.ts";
 import type { Output } from "../wire/payloads.ts";
 import { poisoned } from "./poison.ts";
-import { ended, recordEvaluation, recordEvent, recordJob, recordModel, recordRun, refreshRun } from "./record.ts";
+import {
+  ended,
+  recordEvaluation,
+  recordEvent,
+  recordExport,
+  recordJob,
+  recordModel,
+  recordRun,
+  refreshRun,
+} from "./record.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
 import type { Turn } from "./turn.ts";
@@ -58,6 +67,7 @@ export function completeJob(turn: Turn, job: JobRow, output: Output | null, arti
   if (output?.kind === "prepare" && job.subject !== null) {
     recordModel(turn, job.project, job.subject, { facts: output.facts });
   }
+  if (output?.kind === "export") recordExport(turn, job, output);
   if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "completed", null);
 }
 

@@ -1,7 +1,9 @@
 // What is written down about each change: the outbox to D1, a run's events, usage.
 import type { OutboxEntry, UsageMeter } from "../store/outbox.ts";
+import type { ExportOutput } from "../wire/exports.ts";
 import type { RunEvent } from "../wire/runs.ts";
 import type { EvaluationRow } from "./tables/evaluations.ts";
+import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow, StateRow, StepRow } from "./tables/runs.ts";
 import type { Turn } from "./turn.ts";
 import { iso } from "./turn.ts";
@@ -54,6 +56,14 @@ type ModelOutcome = Extract<OutboxEntry, { kind: "model" }>["outcome"];
 
 export function recordModel(turn: Turn, project: string, model: string, outcome: ModelOutcome): void {
   post(turn, model, () => ({ kind: "model", project, model, outcome }));
+}
+
+/** A model's artifact for the edge: the job is its topic, since each is made once. */
+export function recordExport(turn: Turn, job: JobRow, output: ExportOutput): void {
+  const { id, project, subject: checkpoint } = job;
+  if (checkpoint !== null) {
+    post(turn, id, () => ({ kind: "export", project, job: id, checkpoint, at: turn.now, output }));
+  }
 }
 
 export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "items" | "pairs" }>): void {

@@ -4,6 +4,7 @@ import { checkpoints } from "./checkpoints.ts";
 import { completions } from "./completions.ts";
 import { datasets } from "./datasets.ts";
 import { evaluations } from "./evaluations.ts";
+import { exports } from "./exports.ts";
 import { health } from "./health.ts";
 import { jobs } from "./jobs.ts";
 import { keys } from "./keys.ts";
@@ -21,7 +22,7 @@ import { usage } from "./usage.ts";
 import { workers } from "./workers.ts";
 
 const RESOURCES: readonly Router[] = [
-  scores, preferences, completions, models, datasets, runs, checkpoints, evaluations, leaderboard, preferenceEvaluations, jobs, workers, blobs,
+  scores, preferences, completions, models, datasets, runs, checkpoints, exports, evaluations, leaderboard, preferenceEvaluations, jobs, workers, blobs,
   teacherCache, keys, usage, projects, health,
 ]; // prettier-ignore
 

@@ -5,12 +5,13 @@ import { preferWait } from "../services/wait.ts";
 import { PageQuery } from "../wire/common.ts";
 import { Job } from "../wire/jobs.ts";
 import { Checkpoint, CheckpointList } from "../wire/runs.ts";
+import { FILE_ANSWERS, FileName, sendFile } from "./file-answer.ts";
 import { answerJob } from "./job-answer.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, newRouter } from "./router.ts";
 import { RunParams } from "./runs.ts";
 
-const StepParams = RunParams.extend({ step: z.string().regex(/^(best|[0-9]{1,9}(\.[0-9]{1,6})?)$/) });
-const FileParams = StepParams.extend({ name: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$/) });
+export const StepParams = RunParams.extend({ step: z.string().regex(/^(best|[0-9]{1,9}(\.[0-9]{1,6})?)$/) });
+const FileParams = StepParams.extend({ name: FileName });
 
 const tags = ["checkpoints"];
 const path = "/v1/runs/{id}/checkpoints";
@@ -53,11 +54,7 @@ const download = createRoute({
   ...guard("read"),
   request: { params: FileParams },
   responses: {
-    200: {
-      description: "the file",
-      content: { "application/octet-stream": { schema: z.string().meta({ format: "binary" }) } },
-    },
-    304: { description: "If-None-Match names this file" },
+    ...FILE_ANSWERS,
     ...ERRORS,
   },
 });
@@ -76,12 +73,5 @@ export const checkpoints = newRouter()
   })
   .openapi(download, async (c) => {
     const { id, step, name } = c.req.valid("param");
-    const { file, open } = await checkpointFile(c.var.ctx, id, step, name);
-    const etag = `"${file.sha256}"`;
-    c.header("ETag", etag);
-    if (c.req.header("if-none-match") === etag) return c.body(null, 304);
-    c.header("Content-Length", String(file.bytes));
-    c.header("Content-Type", "application/octet-stream");
-    c.header("Content-Disposition", `attachment; filename="${file.name}"`);
-    return c.body(open(), 200);
+    return sendFile(c, await checkpointFile(c.var.ctx, id, step, name));
   });

@@ -1,12 +1,12 @@
 // Checkpoints of a run, and their files, streamed from the parts in R2.
 import { ApiError } from "../errors.ts";
 import type { JobState, StoredCheckpoint } from "../pool/api.ts";
-import { getBlob } from "../store/blobs.ts";
 import { listCheckpoints } from "../store/runs.ts";
-import type { FileRef } from "../wire/blobs.ts";
 import type { Checkpoint } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 import { requireRun } from "./distill.ts";
+import { download } from "./download.ts";
+import type { Download } from "./download.ts";
 import { digest, resourceId } from "./identity.ts";
 import { page } from "./list.ts";
 import type { Page } from "./list.ts";
@@ -45,33 +45,7 @@ export async function createCheckpoint(ctx: Context, run: string, wait: number):
   return settled(ctx, unwrap(await ctx.pool.takeSteps(request)).resource, wait);
 }
 
-/** Writes the parts one after another; a reader that goes away, or a part that is gone, ends it. */
-async function copyParts(bucket: R2Bucket, file: FileRef, writable: WritableStream<Uint8Array>): Promise<void> {
-  try {
-    for (const part of file.parts) await (await getBlob(bucket, part.key)).pipeTo(writable, { preventClose: true });
-    await writable.close();
-  } catch (cause) {
-    await writable.abort(cause).catch(() => undefined);
-  }
-}
-
-export interface Download {
-  file: FileRef;
-  /** Begins to read; call it once, and not at all where the client has the file. */
-  open: () => ReadableStream<Uint8Array>;
-}
-
 export async function checkpointFile(ctx: Context, run: string, step: string, name: string): Promise<Download> {
   const { state } = await findStored(ctx, run, step);
-  const file = state.files.find((candidate) => candidate.name === name);
-  if (file === undefined) {
-    const names = state.files.map((candidate) => candidate.name).join(", ");
-    throw new ApiError("not_found", `Checkpoint ${run}@${step} has no file ${name}; it has ${names}.`);
-  }
-  const open = () => {
-    const { readable, writable } = new FixedLengthStream(file.bytes);
-    void copyParts(ctx.env.BLOBS, file, writable);
-    return readable;
-  };
-  return { file, open };
+  return download(ctx, state.files, name, `Checkpoint ${run}@${step}`);
 }

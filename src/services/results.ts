@@ -12,6 +12,7 @@ import { getCheckpoint } from "./checkpoints.ts";
 import { chatAnswer, completionAnswer } from "./completion-answer.ts";
 import type { Context } from "./context.ts";
 import { getEvaluation } from "./evaluations.ts";
+import { exported } from "./exports.ts";
 import { sha256 } from "./identity.ts";
 import { getModel } from "./model-registry.ts";
 import { getPreferenceEvaluation } from "./preference-evaluations.ts";
@@ -68,6 +69,8 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
       return job.subject === null ? null : getEvaluation(ctx, job.subject);
     case "prefer":
       return job.subject === null ? null : getPreferenceEvaluation(ctx, job.subject);
+    case "export":
+      return exported(job, output);
     case "train":
       return trained(ctx, job, output.head);
   }

@@ -12,6 +12,7 @@ import { boardKey, findEvaluation, putEvaluation } from "../store/evaluations.ts
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
 import {
   applyCheckpoint,
+  applyExport,
   applyJob,
   applyModel,
   applyRun,
@@ -27,6 +28,7 @@ import { countRecords, gradesOf, insertRecords } from "../store/records.ts";
 import type { RecordRow } from "../store/records.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import { compareWithBoard, resamplesFor } from "./compare-board.ts";
+import { checkpointPlace } from "./models.ts";
 import { evaluateCheckpoint, recordOutcome } from "./run-evaluations.ts";
 import { settlePairs, settlePreferenceEvaluation } from "./settle-preferences.ts";
 import { rowsOf } from "./settled-rows.ts";
@@ -123,6 +125,9 @@ export const settle: Settle<Env> = async (env, entry) => {
       break;
     case "checkpoint":
       await settleCheckpoint(env, db, entry);
+      break;
+    case "export":
+      if (!(await isBuriedRun(db, checkpointPlace(entry.checkpoint)?.run ?? ""))) await applyExport(db, entry);
       break;
     case "model":
       await applyModel(db, entry);

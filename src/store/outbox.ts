@@ -1,4 +1,5 @@
 // What the pool tells D1, in the order it happened. Each entry is drained at least once: applying one twice changes nothing.
+import type { ExportOutput } from "../wire/exports.ts";
 import type { GeneratedItem } from "../wire/payloads.ts";
 import type { ScoredPair } from "../wire/pairs.ts";
 import type { Failure } from "../wire/common.ts";
@@ -18,6 +19,7 @@ export type OutboxEntry =
   | { kind: "pairs"; project: string; evaluation: string; batch: number; items: ScoredPair[] }
   | { kind: "evaluation"; project: string; rev: number; evaluation: AnyEvaluation }
   | { kind: "comparisons"; project: string; evaluation: string }
+  | { kind: "export"; project: string; job: string; checkpoint: string; at: number; output: ExportOutput }
   | { kind: "usage"; project: string; rev: number; day: string; meter: UsageMeter; total: number }
   | { kind: "deleted"; project: string; resource: "run" | AnyEvaluation["object"]; id: string };
 

@@ -1,8 +1,19 @@
 // Tables that follow the pool: each upsert applies only where its revision is newer, so that order and repeats do not matter.
-import { and, eq, or, sql } from "drizzle-orm";
+import { and, eq, like, or, sql } from "drizzle-orm";
 import type { OutboxEntry } from "./outbox.ts";
 import type { Database } from "./database.ts";
-import { checkpoints, comparisons, evaluations, jobs, models, records, runs, steps, usage } from "./schema.ts";
+import {
+  checkpoints,
+  comparisons,
+  edgeExports,
+  evaluations,
+  jobs,
+  models,
+  records,
+  runs,
+  steps,
+  usage,
+} from "./schema.ts";
 
 type Entry<K extends OutboxEntry["kind"]> = Extract<OutboxEntry, { kind: K }>;
 
@@ -43,6 +54,16 @@ export const applyCheckpoint = (db: Database, { project, rev, checkpoint }: Entr
     .onConflictDoUpdate({ target: checkpoints.id, set: row, setWhere: sql`${checkpoints.rev} < ${rev}` });
 };
 
+/** Its files never change, so whichever entry comes first stays. */
+export const applyExport = (db: Database, entry: Entry<"export">) => {
+  const { project, job, checkpoint, at: createdAt, output } = entry;
+  const { model, difference, files } = output;
+  return db
+    .insert(edgeExports)
+    .values({ id: job, project, checkpoint, precision: model.precision, model, difference, files, createdAt })
+    .onConflictDoNothing();
+};
+
 export const applyUsage = (db: Database, { project, rev, day, meter, total }: Entry<"usage">) =>
   db
     .insert(usage)
@@ -80,6 +101,7 @@ export async function buryRun(db: Database, id: string): Promise<void> {
       .onConflictDoUpdate({ target: runs.id, set: gone }),
     db.delete(steps).where(eq(steps.run, id)),
     db.delete(checkpoints).where(eq(checkpoints.run, id)),
+    db.delete(edgeExports).where(like(edgeExports.checkpoint, `${id}@%`)),
   ]);
 }
 

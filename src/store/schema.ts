@@ -1,9 +1,11 @@
-// D1, the record. `runs`, `steps`, `checkpoints`, `jobs`, `evaluations` (generated ones), `preference_evaluations` and `usage`
+// D1, the record. `runs`, `steps`, `checkpoints`, `exports`, `jobs`, `evaluations` (generated ones), `preference_evaluations` and `usage`
 // follow the pool through the outbox: they have a `rev` and no foreign keys, since the outbox has no order. The others have their authority here.
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { MetricName } from "../wire/evaluations.ts";
+import type { Difference, EdgeModel, Precision } from "../wire/exports.ts";
 import type { Evaluation, EvaluationMetrics, EvaluationRecord, MetricValues } from "../wire/evaluations.ts";
+import type { FileRef } from "../wire/blobs.ts";
 import type { Failure, Prompt } from "../wire/common.ts";
 import type { Dataset, SplitRef } from "../wire/datasets.ts";
 import type { Job } from "../wire/jobs.ts";
@@ -123,6 +125,22 @@ export const checkpoints = sqliteTable(
     createdAt,
   },
   (table) => [index("checkpoints_run").on(table.project, table.run, table.createdAt)],
+);
+
+/** Artifacts for the edge: one of each checkpoint and precision, the first that was made. */
+export const edgeExports = sqliteTable(
+  "exports",
+  {
+    id: text("id").primaryKey(),
+    project: text("project").notNull(),
+    checkpoint: text("checkpoint").notNull(),
+    precision: text("precision").$type<Precision>().notNull(),
+    model: text("model", { mode: "json" }).$type<EdgeModel>().notNull(),
+    difference: text("difference", { mode: "json" }).$type<Difference>().notNull(),
+    files: text("files", { mode: "json" }).$type<FileRef[]>().notNull(),
+    createdAt,
+  },
+  (table) => [uniqueIndex("exports_of").on(table.project, table.checkpoint, table.precision)],
 );
 
 export const jobs = sqliteTable(

@@ -1,6 +1,7 @@
 // What a leased job asks of a worker (`payload`) and what the worker answers (`output`), by kind.
 import { z } from "zod";
 import { Id, Messages, Prompt, Seed, Sha256, Template, text } from "./common.ts";
+import { ExportOutput, ExportPayload } from "./exports.ts";
 import { CompletionSettings, FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
 import { PreferOutput, PreferPayload } from "./pairs.ts";
@@ -8,7 +9,7 @@ import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
 export const JobKind = z
-  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train"])
+  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train", "export"])
   .meta({ id: "JobKind" });
 
 /** What people wait for: a worker holds many of them at once and works on them together, beside its long jobs. */
@@ -130,6 +131,7 @@ export const Payload = z
     GeneratePayload,
     PreferPayload,
     TrainPayload,
+    ExportPayload,
   ])
   .meta({ id: "Payload" });
 
@@ -255,6 +257,7 @@ export const Output = z
     GenerateOutput,
     PreferOutput,
     TrainOutput,
+    ExportOutput,
   ])
   .meta({ id: "Output" });
 

@@ -86,12 +86,20 @@ export function onResult(
   if (spans && artifact !== null) return { violation: "a span's output is small: send it inline" };
   if (output !== null && output.kind !== job.kind)
     return { violation: `a ${job.kind} job has no ${output.kind} output` };
-  if (artifact !== null && stored === null) {
-    return { prefix: `${job.project}/${job.id}/${frame.fence}/`, blobs: [artifact] };
+  const named = blobsOf(output, artifact);
+  if (named.length > 0 && stored === null) {
+    return { prefix: `${job.project}/${job.id}/${frame.fence}/`, blobs: named };
   }
   if (stored === false) return { violation: "names an artifact that is not stored under the job's prefix" };
+  pointTo(turn, job.id, named);
   finish(turn, job, output, artifact);
   return reply("ok");
+}
+
+/** What a result names of R2. */
+function blobsOf(output: Output | null, artifact: BlobRef | null): BlobRef[] {
+  if (artifact !== null) return [artifact];
+  return output?.kind === "export" ? output.files.flatMap((file) => file.parts) : [];
 }
 
 /** The same worker's result again is a duplicate: its first one ended the lease. */
@@ -110,7 +118,6 @@ function finish(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRe
 
 function finishWhole(turn: Turn, job: JobRow, output: Output | null, artifact: BlobRef | null): void {
   endLease(turn, job, false);
-  if (artifact !== null) pointTo(turn, job.id, [artifact]);
   meter(turn, job, output);
   completeJob(turn, job, output, artifact);
 }

@@ -72,6 +72,11 @@ export function deleteRun(turn: Turn, project: string, id: string): Answer<null>
   }
   tables.bodies.remove("job IN (SELECT id FROM jobs WHERE run = ?)", id);
   tables.jobs.remove("run = ?", id);
+  for (const { id: job } of tables.jobs.exportsOf(id)) {
+    tables.bodies.remove("job = ?", job);
+    tables.jobs.remove("id = ?", job);
+    discardPrefix(turn, `${project}/${job}/`);
+  }
   const { steps, states, samples, candidates, events, shutouts } = tables;
   for (const table of [steps, states, samples, candidates, events, shutouts]) table.remove("run = ?", id);
   tables.runs.remove("id = ?", id);

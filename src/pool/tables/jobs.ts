@@ -125,6 +125,11 @@ export class Jobs extends Table<typeof JobRow> {
     return this.all(`run = ? AND ${ACTIVE} ORDER BY target, ready`, run);
   }
 
+  /** Those that made artifacts of the run's checkpoints. */
+  exportsOf(run: string): JobRow[] {
+    return this.all("kind = 'export' AND instr(subject, ?) = 1", `${run}@`);
+  }
+
   /** The job that already goes to this step, or went. */
   towards(run: string, target: number): JobRow | null {
     return this.one(
