@@ -33,18 +33,6 @@ CREATE TABLE `datasets` (
 --> statement-breakpoint
 CREATE UNIQUE INDEX `datasets_name` ON `datasets` (`project`,`name`);--> statement-breakpoint
 CREATE INDEX `datasets_list` ON `datasets` (`project`,`created_at`);--> statement-breakpoint
-CREATE TABLE `exports` (
-	`id` text PRIMARY KEY NOT NULL,
-	`project` text NOT NULL,
-	`checkpoint` text NOT NULL,
-	`precision` text NOT NULL,
-	`model` text NOT NULL,
-	`difference` text NOT NULL,
-	`files` text NOT NULL,
-	`created_at` integer NOT NULL
-);
---> statement-breakpoint
-CREATE UNIQUE INDEX `exports_of` ON `exports` (`project`,`checkpoint`,`precision`);--> statement-breakpoint
 CREATE TABLE `evaluations` (
 	`id` text PRIMARY KEY NOT NULL,
 	`project` text NOT NULL,
@@ -193,3 +181,27 @@ CREATE TABLE `usage` (
 	`total` integer NOT NULL,
 	PRIMARY KEY(`project`, `day`, `meter`)
 );
+--> statement-breakpoint
+CREATE TABLE `exports` (
+	`id` text PRIMARY KEY NOT NULL,
+	`project` text NOT NULL,
+	`checkpoint` text NOT NULL,
+	`precision` text NOT NULL,
+	`model` text NOT NULL,
+	`difference` text NOT NULL,
+	`files` text NOT NULL,
+	`created_at` integer NOT NULL
+);
+--> statement-breakpoint
+CREATE UNIQUE INDEX `exports_of` ON `exports` (`project`,`checkpoint`,`precision`);--> statement-breakpoint
+CREATE TABLE `logprobs` (
+	`project` text NOT NULL,
+	`key` text NOT NULL,
+	`weights_digest` text NOT NULL,
+	`body` text NOT NULL,
+	`created_at` integer NOT NULL,
+	PRIMARY KEY(`project`, `key`)
+);
+--> statement-breakpoint
+CREATE INDEX `logprobs_model` ON `logprobs` (`project`,`weights_digest`);--> statement-breakpoint
+CREATE INDEX `logprobs_age` ON `logprobs` (`created_at`);

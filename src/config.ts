@@ -94,9 +94,13 @@ export const KEY_CACHE_MS = 10 * SECOND;
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * SECOND;
 /** A blob that no pointer names is removed after this long, ms. */
 export const ORPHAN_BLOB_MS = 24 * 60 * 60 * SECOND;
-/** An entry of a project's teacher cache is removed this long after it was stored, days: longer than a series of runs of one
+/** An entry of a project's teacher cache, or kept log-probabilities, are removed this long after they were stored, days: longer than a series of runs of one
  * teacher over one data set, and short enough that an abandoned one is not paid for long. */
 export const TEACHER_CACHE_DAYS = 30;
+/** Files of an export that the scorer is given, bytes: with the runtime and what a score needs they fill an isolate. */
+export const MAX_EDGE_BYTES = 56 * MIB;
+/** Parameters times tokens up to which `compute: auto` has an export compute: a worker is sooner done with more. */
+export const AUTO_EDGE_WORK = 1_000_000_000;
 /** Requests of one key a minute; above it 429. */
 export const REQUESTS_PER_MINUTE = 6000;
 

@@ -1,5 +1,6 @@
 // The bindings of `wrangler.toml`, as the code sees them.
 import type { PoolApi } from "./pool/api.ts";
+import type { ScorerApi } from "./scorer/api.ts";
 
 /** The pool's stub: its methods over RPC, and `fetch` for the workers' sockets. */
 export type PoolStub = PoolApi & { fetch(request: Request): Promise<Response> };
@@ -14,6 +15,8 @@ export interface Env {
   DB: D1Database;
   BLOBS: R2Bucket;
   POOL: PoolNamespace;
+  /** The second Worker (`src/scorer`), which runs small models' exports. */
+  SCORER: ScorerApi;
   ASSETS: Fetcher;
   /** Creates projects, their first admin key and shared worker keys: `wrangler secret put OPERATOR_SECRET`. */
   OPERATOR_SECRET: string;

@@ -16,6 +16,7 @@ const CATALOGUE = {
   method_not_allowed: [405, "Method not allowed"],
   model_not_ready: [409, "Model not ready"],
   name_taken: [409, "Name taken"],
+  edge_unavailable: [409, "Not at the edge"],
   in_use: [409, "Still in use"],
   run_finished: [409, "Run finished"],
   not_retryable: [409, "Cannot be retried"],

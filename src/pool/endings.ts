@@ -8,6 +8,7 @@ import {
   recordEvaluation,
   recordEvent,
   recordExport,
+  recordScored,
   recordJob,
   recordModel,
   recordRun,
@@ -68,6 +69,7 @@ export function completeJob(turn: Turn, job: JobRow, output: Output | null, arti
     recordModel(turn, job.project, job.subject, { facts: output.facts });
   }
   if (output?.kind === "export") recordExport(turn, job, output);
+  if (job.kind === "score" || job.kind === "compare") recordScored(turn, job);
   if (job.evaluation !== null) endEvaluation(turn, job.evaluation, "completed", null);
 }
 

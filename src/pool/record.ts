@@ -66,6 +66,11 @@ export function recordExport(turn: Turn, job: JobRow, output: ExportOutput): voi
   }
 }
 
+/** A job whose log-probabilities are to be kept. */
+export function recordScored(turn: Turn, job: JobRow): void {
+  post(turn, job.id, () => ({ kind: "scored", project: job.project, job: job.id }));
+}
+
 export function recordItems(turn: Turn, entry: Extract<OutboxEntry, { kind: "items" | "pairs" }>): void {
   post(turn, entry.evaluation, () => entry);
 }

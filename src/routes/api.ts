@@ -18,11 +18,12 @@ import type { Router } from "./router.ts";
 import { runs } from "./runs.ts";
 import { scores } from "./scores.ts";
 import { teacherCache } from "./teacher-cache.ts";
+import { teacherScores } from "./teacher-scores.ts";
 import { usage } from "./usage.ts";
 import { workers } from "./workers.ts";
 
 const RESOURCES: readonly Router[] = [
-  scores, preferences, completions, models, datasets, runs, checkpoints, exports, evaluations, leaderboard, preferenceEvaluations, jobs, workers, blobs,
+  scores, teacherScores, preferences, completions, models, datasets, runs, checkpoints, exports, evaluations, leaderboard, preferenceEvaluations, jobs, workers, blobs,
   teacherCache, keys, usage, projects, health,
 ]; // prettier-ignore
 

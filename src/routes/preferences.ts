@@ -23,6 +23,6 @@ const post = createRoute({
 });
 
 export const preferences = newRouter().openapi(post, async (c) => {
-  const job = await createPreferences(c.var.ctx, c.req.valid("json"), preferWait(c, DEFAULT_WAIT_S));
-  return answerJob(c, job, PreferenceList);
+  const answered = await createPreferences(c.var.ctx, c.req.valid("json"), preferWait(c, DEFAULT_WAIT_S));
+  return answered.object === "preference_list" ? c.json(answered, 200) : answerJob(c, answered, PreferenceList);
 });

@@ -23,6 +23,6 @@ const post = createRoute({
 });
 
 export const scores = newRouter().openapi(post, async (c) => {
-  const job = await createScores(c.var.ctx, c.req.valid("json"), preferWait(c, DEFAULT_WAIT_S));
-  return answerJob(c, job, ScoreList);
+  const answered = await createScores(c.var.ctx, c.req.valid("json"), preferWait(c, DEFAULT_WAIT_S));
+  return answered.object === "score_list" ? c.json(answered, 200) : answerJob(c, answered, ScoreList);
 });

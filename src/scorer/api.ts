@@ -3,6 +3,7 @@
 import type { FileRef } from "../wire/blobs.ts";
 import type { Prompt, Template } from "../wire/common.ts";
 import type { EdgeModel } from "../wire/exports.ts";
+import type { ResponseLogprobs } from "../wire/payloads.ts";
 
 /** A model's export, as it lies in R2. Immutable: `model.weights_digest` and `model.precision` name it. */
 export interface EdgeArtifact {
@@ -22,13 +23,6 @@ export interface ScoreAsk {
   items: { prompt: Prompt; responses: string[] }[];
 }
 
-/** Of one response, in nats and fp32; the three are of equal length. */
-export interface EdgeLogprobs {
-  token_ids: number[];
-  token_texts: string[];
-  logprobs: number[];
-}
-
 /** Greedy answers: the likeliest token each time, ties by the lowest id. */
 export interface GenerateAsk {
   artifact: EdgeArtifact;
@@ -46,6 +40,6 @@ export interface EdgeGenerated {
 
 export interface ScorerApi {
   /** By item, then by response. */
-  score(ask: ScoreAsk): Promise<EdgeAnswer<EdgeLogprobs[][]>>;
+  score(ask: ScoreAsk): Promise<EdgeAnswer<ResponseLogprobs[][]>>;
   generate(ask: GenerateAsk): Promise<EdgeAnswer<EdgeGenerated[]>>;
 }

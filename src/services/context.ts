@@ -2,6 +2,7 @@
 import type { Env, PoolStub } from "../env.ts";
 import { database } from "../store/database.ts";
 import type { Database } from "../store/database.ts";
+import { findProject } from "../store/keys.ts";
 import type { Role } from "../wire/jobs.ts";
 import { newId } from "./identity.ts";
 
@@ -52,3 +53,13 @@ export const ownContext = (
   requestId: newId("req"),
   idempotencyKey,
 });
+
+/** The context of what follows a settled job; null where the project is gone. */
+export async function settlingContext(
+  env: Env,
+  project: string,
+  idempotencyKey: string | null = null,
+): Promise<Context | null> {
+  const row = await findProject(database(env.DB), project);
+  return row === null ? null : ownContext(env, row, "settle", idempotencyKey);
+}

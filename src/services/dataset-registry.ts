@@ -2,6 +2,7 @@
 import { ApiError } from "../errors.ts";
 import { blobKey, deleteBlobs, discardTeacherCache, getBlob, putBlob } from "../store/blobs.ts";
 import { datasetUser, findDatasetRow, listDatasetRows, putDataset, removeDataset } from "../store/datasets.ts";
+import { forgetLogprobs } from "../store/logprobs.ts";
 import { unknownCursor } from "../store/page.ts";
 import { Row } from "../wire/datasets.ts";
 import type { Dataset } from "../wire/datasets.ts";
@@ -112,6 +113,7 @@ export async function deleteDataset(ctx: Context, id: string) {
     throw new ApiError("in_use", `Data set ${row.name} is used by ${user}; delete that first.`, { param: "id" });
   // First: a deletion that is cut short here may be asked for again.
   await discardTeacherCache(ctx.env.BLOBS, ctx.project.id);
+  await forgetLogprobs(ctx.db, ctx.project.id);
   await removeDataset(ctx.db, ctx.project.id, row.id);
   await deleteBlobs(
     ctx.env.BLOBS,

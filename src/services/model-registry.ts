@@ -1,6 +1,7 @@
 // Models as a resource: register, list, show, delete. A worker loads each once (a `prepare` job) before it is ready.
 import { ApiError } from "../errors.ts";
 import type { JobState } from "../pool/api.ts";
+import { forgetModelLogprobs } from "../store/logprobs.ts";
 import { findModel, listModels as selectModels, modelUser, putModel, removeModel } from "../store/models.ts";
 import type { ModelRow } from "../store/models.ts";
 import type { CreateModel, Model, ModelBase, ModelRef, ModelSource } from "../wire/models.ts";
@@ -132,6 +133,7 @@ export async function deleteModel(ctx: Context, name: string) {
   const user = await modelUser(ctx.db, ctx.project.id, row.id, row.name);
   if (user !== null)
     throw new ApiError("in_use", `Model ${row.name} is used by ${user}; delete that first.`, { param: "model" });
+  if (row.facts !== null) await forgetModelLogprobs(ctx.db, ctx.project.id, row.facts.weights_digest);
   await removeModel(ctx.db, ctx.project.id, row.id);
   return { id: row.id, object: "model", deleted: true as const };
 }

@@ -5,11 +5,14 @@ import { implicitReward } from "../scoring/reward.ts";
 import { Generation } from "../wire/generation.ts";
 import type { Prompt } from "../wire/common.ts";
 import type { ComparePayload, CompareOutput, ScoredResponse, ScoreOutput, ScorePayload } from "../wire/payloads.ts";
-import type { CreatePreferences, Preference, PreferenceList } from "../wire/scores.ts";
+import type { Compute, CreatePreferences, Preference, PreferenceList } from "../wire/scores.ts";
 import type { Context } from "./context.ts";
 import { resourceId, twinId } from "./identity.ts";
-import { LENGTH_NOTE, assertFits, assertScorable, at, resolvePair } from "./score.ts";
-import type { Pair } from "./score.ts";
+import { maxLengthOf } from "./known-logprobs.ts";
+import { LENGTH_NOTE, notes } from "./notes.ts";
+import { BY_WORKER, assertFits, assertScorable, at, resolvePair } from "./score.ts";
+import type { Computed, Pair } from "./score.ts";
+import { scoreAtEdge } from "./score-edge.ts";
 import { expectedTokens, settled, submit } from "./submit.ts";
 
 const GENERATED_NOTE =
@@ -43,17 +46,27 @@ function comparePayload({ teacher, student }: Pair, body: CreatePreferences, pro
   };
 }
 
-/** Asks for the preferences; the job is finished or still going on after `wait` seconds. */
-export async function createPreferences(ctx: Context, body: CreatePreferences, wait: number): Promise<JobState> {
+/** The preferences, where the edge has their scores or computes them; else the job, finished or still going on after
+ * `wait` seconds. */
+export async function createPreferences(
+  ctx: Context,
+  body: CreatePreferences,
+  wait: number,
+): Promise<PreferenceList | JobState> {
   const pair = await resolvePair(ctx, body);
   const payload = body.prompts === undefined ? scorePayload(pair, body) : comparePayload(pair, body, body.prompts);
   const generated = payload.kind === "compare" ? 2 * payload.prompts.length * payload.generation.max_new_tokens : 0;
   const id = await resourceId(ctx, "job", "POST /v1/preferences");
+  const request = { ...body, ...pair.names };
+  const found = payload.kind === "score" ? await atEdge(ctx, pair, payload, body.compute) : null;
+  if (found !== null) return scoredPreferences(id, request, found, found);
   const cost = 2 * expectedTokens(body.pairs ?? body.prompts) + generated;
   const models = [pair.teacher.ref, pair.student.ref];
-  const request = { ...body, ...pair.names };
   return settled(ctx, await submit(ctx, { id, asked: body, request, payload, models, cost }), wait);
 }
+
+const atEdge = (ctx: Context, pair: Pair, { template, items }: ScorePayload, compute: Compute) =>
+  scoreAtEdge(ctx, pair, { template, items, maxLength: maxLengthOf(pair) }, compute);
 
 interface ScoredPair {
   prompt: Prompt;
@@ -83,10 +96,10 @@ function preferenceList(
   job: string,
   body: CreatePreferences,
   pairs: readonly ScoredPair[],
-  tokens: number,
+  { tokens, computed_by, note }: Computed & { tokens: number },
 ): PreferenceList {
   const data = pairs.map((pair, index) => preference(pair, index, body));
-  const notes = [body.prompts === undefined ? null : GENERATED_NOTE, body.length_normalize ? LENGTH_NOTE : null];
+  const generated = body.prompts === undefined ? null : GENERATED_NOTE;
   return {
     object: "preference_list",
     id: twinId("pref", job),
@@ -96,14 +109,19 @@ function preferenceList(
     length_normalize: body.length_normalize,
     data,
     accuracy: accuracy(data.map(({ margin }) => margin)),
-    computed_by: "pool",
+    computed_by,
     usage: { tokens },
-    note: notes.filter((note) => note !== null).join(" ") || null,
+    note: notes(note, generated, body.length_normalize ? LENGTH_NOTE : null),
   };
 }
 
 /** The answer to `POST /v1/preferences` with pairs. */
-export function scoredPreferences(job: string, body: CreatePreferences, output: ScoreOutput): PreferenceList {
+export function scoredPreferences(
+  job: string,
+  body: CreatePreferences,
+  output: Pick<ScoreOutput, "items" | "tokens">,
+  computed: Computed,
+): PreferenceList {
   const pairs = (body.pairs ?? []).map((pair, i): ScoredPair => {
     const item = at(output.items, i);
     return {
@@ -112,7 +130,7 @@ export function scoredPreferences(job: string, body: CreatePreferences, output: 
       rejected: { text: pair.rejected, scored: at(item, 1) },
     };
   });
-  return preferenceList(job, body, pairs, output.tokens);
+  return preferenceList(job, body, pairs, { ...computed, tokens: output.tokens });
 }
 
 /** The answer to `POST /v1/preferences` with prompts alone. */
@@ -125,5 +143,5 @@ export function comparedPreferences(job: string, body: CreatePreferences, output
       rejected: { text: student.response, scored: student.scored },
     };
   });
-  return preferenceList(job, body, pairs, output.tokens);
+  return preferenceList(job, body, pairs, { ...BY_WORKER, tokens: output.tokens });
 }

@@ -1,6 +1,6 @@
 // What is said beside every preference figure: what it is, and what it is not.
 import type { PreferenceKind } from "../wire/preference-evaluations.ts";
-import { LENGTH_NOTE } from "./score.ts";
+import { LENGTH_NOTE } from "./notes.ts";
 
 const NOTES: Record<PreferenceKind, string> = {
   accuracy:

@@ -8,6 +8,7 @@ import type { ModelFacts } from "../wire/models.ts";
 import { Output } from "../wire/payloads.ts";
 import type { CompleteOutput } from "../wire/payloads.ts";
 import { CreatePreferences, CreateScores } from "../wire/scores.ts";
+import { TeacherScoresSlice } from "../wire/teacher-scores.ts";
 import { getCheckpoint } from "./checkpoints.ts";
 import { chatAnswer, completionAnswer } from "./completion-answer.ts";
 import type { Context } from "./context.ts";
@@ -17,7 +18,7 @@ import { sha256 } from "./identity.ts";
 import { getModel } from "./model-registry.ts";
 import { getPreferenceEvaluation } from "./preference-evaluations.ts";
 import { comparedPreferences, scoredPreferences } from "./prefer.ts";
-import { scoreList } from "./score.ts";
+import { BY_WORKER, scoreList } from "./score.ts";
 import { readAll } from "./stream.ts";
 
 async function readOutput(ctx: Context, blob: BlobRef): Promise<Output> {
@@ -52,10 +53,12 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
   if (output === null) return null;
   switch (output.kind) {
     case "score": {
+      if (TeacherScoresSlice.safeParse(job.request).success)
+        return { object: "teacher_scores_slice", tokens: output.tokens };
       const scores = CreateScores.safeParse(job.request);
       return scores.success
-        ? scoreList(job.id, scores.data, output)
-        : scoredPreferences(job.id, CreatePreferences.parse(job.request), output);
+        ? scoreList(job.id, scores.data, output, BY_WORKER)
+        : scoredPreferences(job.id, CreatePreferences.parse(job.request), output, BY_WORKER);
     }
     case "complete":
       return completed(job, output);

@@ -1,12 +1,10 @@
 // The evaluations that a run asks for of its own checkpoints, and what they say about which is best.
 import type { Env } from "../env.ts";
 import { ApiError } from "../errors.ts";
-import { database } from "../store/database.ts";
 import { findDatasetRow } from "../store/datasets.ts";
-import { findProject } from "../store/keys.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import type { Checkpoint, Run } from "../wire/runs.ts";
-import { ownContext } from "./context.ts";
+import { settlingContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { effectiveLimit } from "./batches.ts";
 import { submitEvaluation } from "./evaluate.ts";
@@ -22,15 +20,10 @@ function askedOf({ evaluation, optimizer }: Run, step: number): Run["evaluation"
   return due ? evaluation : null;
 }
 
-async function contextOf(env: Env, project: string, idempotencyKey: string | null): Promise<Context | null> {
-  const row = await findProject(database(env.DB), project);
-  return row === null ? null : ownContext(env, row, "settle", idempotencyKey);
-}
-
 /** Asks for the evaluation of a checkpoint that has just been kept, if its run wants one. Asking again changes nothing.
  * One that is refused, as where the model has been deleted since, is missing; the run goes on. */
 export async function evaluateCheckpoint(env: Env, project: string, checkpoint: Checkpoint): Promise<void> {
-  const ctx = await contextOf(env, project, checkpoint.id);
+  const ctx = await settlingContext(env, project, checkpoint.id);
   if (ctx === null) return;
   const run = await ctx.pool.getRun(project, checkpoint.run);
   const asked = run === null ? null : askedOf(run, checkpoint.step);
@@ -64,7 +57,7 @@ async function isOfRun(
 /** Tells the run of a graded evaluation of one of its checkpoints. */
 export async function recordOutcome(env: Env, project: string, evaluation: Evaluation): Promise<void> {
   const place = checkpointPlace(evaluation.model);
-  const ctx = place === null ? null : await contextOf(env, project, null);
+  const ctx = place === null ? null : await settlingContext(env, project);
   if (place === null || ctx === null) return;
   const { run: id, step, lineage } = place;
   const run = await ctx.pool.getRun(project, id);

@@ -11,13 +11,12 @@ import type { ScoredResponse, ScoreOutput, ScorePayload } from "../wire/payloads
 import type { CreateScores, Score, ScoreList } from "../wire/scores.ts";
 import type { Context } from "./context.ts";
 import { resourceId, twinId } from "./identity.ts";
+import { maxLengthOf } from "./known-logprobs.ts";
 import { assertSameTokenizer, pinned, resolveModel } from "./models.ts";
 import type { ResolvedModel } from "./models.ts";
+import { LENGTH_NOTE, notes } from "./notes.ts";
+import { scoreAtEdge } from "./score-edge.ts";
 import { expectedTokens, settled, submit } from "./submit.ts";
-
-/** Said with every length-normalised answer. */
-export const LENGTH_NOTE =
-  "length_normalize compares mean log-probabilities: a heuristic, since Z(x) no longer cancels between responses.";
 
 export interface Pair {
   teacher: ResolvedModel;
@@ -58,18 +57,19 @@ export function assertScorable(responses: readonly string[], template: Template,
   throw new ApiError("invalid_request", message, { param });
 }
 
-const promptOf = (body: CreateScores): Prompt => {
+export const promptOf = (body: CreateScores): Prompt => {
   const prompt = body.prompt ?? body.messages;
   if (prompt === undefined)
     throw new ApiError("invalid_request", "prompt: give exactly one of prompt and messages.", { param: "prompt" });
   return prompt;
 };
 
-/** Asks for the scores; the job is finished or still going on after `wait` seconds. */
-export async function createScores(ctx: Context, body: CreateScores, wait: number): Promise<JobState> {
+/** The scores, where the edge has them or computes them; else the job, finished or still going on after `wait` seconds. */
+export async function createScores(ctx: Context, body: CreateScores, wait: number): Promise<ScoreList | JobState> {
   const prompt = promptOf(body);
   assertScorable(body.responses, body.template, "responses");
-  const { teacher, student, names } = await resolvePair(ctx, body);
+  const pair = await resolvePair(ctx, body);
+  const { teacher, student, names } = pair;
   assertFits(prompt, [teacher, student], body.prompt === undefined ? "messages" : "prompt");
   const payload: ScorePayload = {
     kind: "score",
@@ -79,8 +79,12 @@ export async function createScores(ctx: Context, body: CreateScores, wait: numbe
     items: [{ prompt, responses: body.responses }],
   };
   const id = await resourceId(ctx, "job", "POST /v1/scores");
-  const cost = body.responses.length * expectedTokens(prompt) + expectedTokens(body.responses);
   const request = { ...body, ...names };
+  const { template } = body;
+  const sequences = { template, maxLength: maxLengthOf(pair), items: payload.items };
+  const found = await scoreAtEdge(ctx, pair, sequences, body.compute);
+  if (found !== null) return scoreList(id, request, found, found);
+  const cost = body.responses.length * expectedTokens(prompt) + expectedTokens(body.responses);
   const job = await submit(ctx, { id, asked: body, request, payload, models: [teacher.ref, student.ref], cost });
   return settled(ctx, job, wait);
 }
@@ -109,8 +113,21 @@ export function at<T>(values: readonly T[], index: number): T {
   return value;
 }
 
+/** What an answer says of how it was computed. */
+export interface Computed {
+  computed_by: "pool" | "edge";
+  note: string | null;
+}
+
+export const BY_WORKER: Computed = { computed_by: "pool", note: null };
+
 /** The answer to `POST /v1/scores`. */
-export function scoreList(job: string, body: CreateScores, output: ScoreOutput): ScoreList {
+export function scoreList(
+  job: string,
+  body: CreateScores,
+  output: Omit<ScoreOutput, "kind">,
+  { computed_by, note }: Computed,
+): ScoreList {
   const options = { beta: body.beta, lengthNormalize: body.length_normalize };
   const item = at(output.items, 0);
   const scores = body.responses.map((_, i) => scoreOf(at(item, i), options));
@@ -132,9 +149,9 @@ export function scoreList(job: string, body: CreateScores, output: ScoreOutput):
       tokens: body.return_tokens ? score.tokens : null,
     })),
     pairwise: pairwise(rewards),
-    computed_by: "pool",
+    computed_by,
     teacher_cache: output.teacher_cache,
     usage: { tokens: output.tokens },
-    note: body.length_normalize ? LENGTH_NOTE : null,
+    note: notes(note, body.length_normalize ? LENGTH_NOTE : null),
   };
 }

@@ -29,6 +29,7 @@ import type { RecordRow } from "../store/records.ts";
 import type { Evaluation } from "../wire/evaluations.ts";
 import { compareWithBoard, resamplesFor } from "./compare-board.ts";
 import { checkpointPlace } from "./models.ts";
+import { keepScores } from "./keep-scores.ts";
 import { evaluateCheckpoint, recordOutcome } from "./run-evaluations.ts";
 import { settlePairs, settlePreferenceEvaluation } from "./settle-preferences.ts";
 import { rowsOf } from "./settled-rows.ts";
@@ -131,6 +132,9 @@ export const settle: Settle<Env> = async (env, entry) => {
       break;
     case "model":
       await applyModel(db, entry);
+      break;
+    case "scored":
+      await keepScores(env, entry.project, entry.job);
       break;
     case "usage":
       await applyUsage(db, entry);

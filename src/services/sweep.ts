@@ -5,6 +5,7 @@ import type { Env } from "../env.ts";
 import { ApiError } from "../errors.ts";
 import { OWN_PROJECT, TEACHER_CACHE, deleteBlobs, emptyTeacherCaches } from "../store/blobs.ts";
 import { chunks, database } from "../store/database.ts";
+import { expireLogprobs } from "../store/logprobs.ts";
 import { existingDatasets, listExpired, poolsOf } from "../store/retention.ts";
 import type { Expired } from "../store/retention.ts";
 import { ownContext, poolOf } from "./context.ts";
@@ -29,6 +30,7 @@ interface Place {
 export async function sweep(env: Env, now: number): Promise<void> {
   for (const expired of await listExpired(database(env.DB), now, EXPIRED_AT_ONCE)) await remove(env, expired);
   await emptyTeacherCaches(env.BLOBS, PAGES);
+  await expireLogprobs(database(env.DB), now - TEACHER_CACHE_DAYS * DAY_MS);
   await sweepBlobs(env, now);
 }
 

@@ -20,6 +20,7 @@ export type OutboxEntry =
   | { kind: "evaluation"; project: string; rev: number; evaluation: AnyEvaluation }
   | { kind: "comparisons"; project: string; evaluation: string }
   | { kind: "export"; project: string; job: string; checkpoint: string; at: number; output: ExportOutput }
+  | { kind: "scored"; project: string; job: string }
   | { kind: "usage"; project: string; rev: number; day: string; meter: UsageMeter; total: number }
   | { kind: "deleted"; project: string; resource: "run" | AnyEvaluation["object"]; id: string };
 

@@ -8,6 +8,7 @@ import {
   edgeExports,
   evaluations,
   jobs,
+  logprobs,
   models,
   records,
   runs,
@@ -94,12 +95,17 @@ const NOTHING = sql`'null'`;
 
 export async function buryRun(db: Database, id: string): Promise<void> {
   const gone = { ...TOMBSTONE, body: NOTHING };
+  const digests = db
+    .select({ project: checkpoints.project, digest: sql`json_extract(${checkpoints.body}, '$.sha256')` })
+    .from(checkpoints)
+    .where(eq(checkpoints.run, id));
   await db.batch([
     db
       .insert(runs)
       .values({ id, ...gone })
       .onConflictDoUpdate({ target: runs.id, set: gone }),
     db.delete(steps).where(eq(steps.run, id)),
+    db.delete(logprobs).where(sql`(${logprobs.project}, ${logprobs.weightsDigest}) in ${digests}`),
     db.delete(checkpoints).where(eq(checkpoints.run, id)),
     db.delete(edgeExports).where(like(edgeExports.checkpoint, `${id}@%`)),
   ]);

@@ -3,15 +3,15 @@
 import { sql } from "drizzle-orm";
 import { index, integer, primaryKey, real, sqliteTable, text, uniqueIndex } from "drizzle-orm/sqlite-core";
 import { MetricName } from "../wire/evaluations.ts";
-import type { Difference, EdgeModel, Precision } from "../wire/exports.ts";
 import type { Evaluation, EvaluationMetrics, EvaluationRecord, MetricValues } from "../wire/evaluations.ts";
-import type { FileRef } from "../wire/blobs.ts";
 import type { Failure, Prompt } from "../wire/common.ts";
 import type { Dataset, SplitRef } from "../wire/datasets.ts";
 import type { Job } from "../wire/jobs.ts";
 import type { ModelFacts, ModelRef, ModelSource } from "../wire/models.ts";
 import type { JudgedResponse, PreferenceEvaluation, PreferenceMetrics } from "../wire/preference-evaluations.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
+
+export * from "./schema-edge.ts";
 
 /** A split with every 100th row's id and the byte at which the row after it begins: pages of 100 need no search. */
 export type StoredSplit = SplitRef & { marks: { after: string; offset: number }[] };
@@ -125,22 +125,6 @@ export const checkpoints = sqliteTable(
     createdAt,
   },
   (table) => [index("checkpoints_run").on(table.project, table.run, table.createdAt)],
-);
-
-/** Artifacts for the edge: one of each checkpoint and precision, the first that was made. */
-export const edgeExports = sqliteTable(
-  "exports",
-  {
-    id: text("id").primaryKey(),
-    project: text("project").notNull(),
-    checkpoint: text("checkpoint").notNull(),
-    precision: text("precision").$type<Precision>().notNull(),
-    model: text("model", { mode: "json" }).$type<EdgeModel>().notNull(),
-    difference: text("difference", { mode: "json" }).$type<Difference>().notNull(),
-    files: text("files", { mode: "json" }).$type<FileRef[]>().notNull(),
-    createdAt,
-  },
-  (table) => [uniqueIndex("exports_of").on(table.project, table.checkpoint, table.precision)],
 );
 
 export const jobs = sqliteTable(

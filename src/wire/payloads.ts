@@ -139,6 +139,13 @@ export const PrepareOutput = z
   .strictObject({ kind: z.enum(["prepare"]), facts: ModelFacts })
   .meta({ id: "PrepareOutput" });
 
+/** One model's log-probabilities of a response's tokens, in nats and fp32; the three have equal length. */
+export interface ResponseLogprobs {
+  token_ids: number[];
+  token_texts: string[];
+  logprobs: number[];
+}
+
 /** Per-token log-probabilities in nats, fp32; `token_ids`, `teacher_logprobs`, `student_logprobs` have equal length. */
 export const ScoredResponse = z
   .strictObject({
@@ -149,7 +156,7 @@ export const ScoredResponse = z
   })
   .meta({ id: "ScoredResponse" });
 
-/** Responses whose teacher log-probabilities the worker's cache of a frozen teacher had. */
+/** Responses whose teacher log-probabilities were there already: in the record, or in a worker's cache of a frozen teacher. */
 export const TeacherCacheUse = z
   .strictObject({ hits: z.int().min(0), misses: z.int().min(0) })
   .meta({ id: "TeacherCacheUse" });

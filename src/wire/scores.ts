@@ -8,6 +8,9 @@ export const Beta = z.number().gt(0).max(100);
 export const DEFAULT_BETA = 0.1;
 export const Response = text(200_000).meta({ id: "Response" });
 
+/** Who computes: `edge` is the log-probabilities that are kept, and small models' exports in the scorer. */
+export const Compute = z.enum(["auto", "edge", "pool"]).meta({ id: "Compute" });
+
 export const CreateScores = z
   .strictObject({
     teacher: ModelName,
@@ -19,7 +22,7 @@ export const CreateScores = z
     length_normalize: z.boolean().default(false),
     template: Template.default("chat"),
     return_tokens: z.boolean().default(false),
-    compute: z.enum(["auto", "pool"]).default("auto"),
+    compute: Compute.default("auto"),
   })
   .refine((body) => (body.prompt === undefined) !== (body.messages === undefined), {
     message: "give exactly one of prompt and messages",
@@ -83,6 +86,7 @@ export const CreatePreferences = z
     beta: Beta.default(DEFAULT_BETA),
     length_normalize: z.boolean().default(false),
     template: Template.default("chat"),
+    compute: Compute.default("auto"),
     pairs: z.array(PreferencePair).min(1).max(64).optional(),
     prompts: z.array(Prompt).min(1).max(32).optional(),
     generation: Generation.optional(),
@@ -94,6 +98,10 @@ export const CreatePreferences = z
   .refine((body) => body.generation === undefined || body.prompts !== undefined, {
     message: "generation belongs to prompts: with pairs nothing is generated",
     path: ["generation"],
+  })
+  .refine((body) => body.compute !== "edge" || body.prompts === undefined, {
+    message: "prompts are answered by a worker; give pairs, or leave compute out",
+    path: ["compute"],
   })
   .meta({ id: "CreatePreferences" });
 
@@ -127,6 +135,7 @@ export const PreferenceList = z
   })
   .meta({ id: "PreferenceList" });
 
+export type Compute = z.infer<typeof Compute>;
 export type CreateScores = z.infer<typeof CreateScores>;
 export type CreatePreferences = z.infer<typeof CreatePreferences>;
 export type Score = z.infer<typeof Score>;

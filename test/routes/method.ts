@@ -5,18 +5,21 @@ import { HTTPException } from "hono/http-exception";
 import { ApiError } from "../../src/errors.ts";
 import { checkpoints } from "../../src/routes/checkpoints.ts";
 import { completions } from "../../src/routes/completions.ts";
+import { exports } from "../../src/routes/exports.ts";
 import { evaluations } from "../../src/routes/evaluations.ts";
 import { leaderboard } from "../../src/routes/leaderboard.ts";
 import { preferenceEvaluations } from "../../src/routes/preference-evaluations.ts";
 import { preferences } from "../../src/routes/preferences.ts";
 import { runs } from "../../src/routes/runs.ts";
 import { scores } from "../../src/routes/scores.ts";
+import { teacherScores } from "../../src/routes/teacher-scores.ts";
+import type { Env } from "../../src/env.ts";
 import type { App } from "../../src/services/context.ts";
 import type { TestProject } from "../services/project.ts";
 
 const app = new OpenAPIHono<App>();
 const routers = [
-  checkpoints, completions, evaluations, leaderboard, preferenceEvaluations, preferences, runs, scores,
+  checkpoints, completions, evaluations, exports, leaderboard, preferenceEvaluations, preferences, runs, scores, teacherScores,
 ]; // prettier-ignore
 for (const router of routers) app.route("/", router);
 app.onError((error, c) => {
@@ -38,6 +41,7 @@ export async function ask(
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
+  bindings: Partial<Env> = {},
 ): Promise<Answered> {
   const raw = typeof body === "string";
   const init = body === undefined ? {} : { body: raw ? body : JSON.stringify(body) };
@@ -48,7 +52,7 @@ export async function ask(
       headers: { authorization: `Bearer ${project.secret}`, "content-type": "application/json", ...headers },
       ...init,
     },
-    env,
+    { ...env, ...bindings },
   );
   const text = await response.text();
   const json = response.headers.get("content-type")?.startsWith("application/json") ?? false;
