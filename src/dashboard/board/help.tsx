@@ -28,7 +28,7 @@ export const ACCURACY_TERMS: Terms = [
 ];
 
 export const CLOSENESS_TERMS: Terms = [
-  ["Student preferred, and interval", interval("mean probability that the student's output is preferred")],
+  ["Preferred, and interval", interval("mean probability that the student's output is preferred")],
   [
     "50",
     "Each model finds its own output likelier, so a student is at 50 or above, and falls to 50 as it becomes its teacher.",
@@ -41,7 +41,7 @@ export const CLOSENESS_TERMS: Terms = [
 const detectable = (difference: number | null): string =>
   difference === null
     ? "No two of these have been compared yet, so nothing can be said about how small a difference would be seen."
-    : `On this many a true difference smaller than about ${points(difference)} points would often go unseen.`;
+    : `On this many items a true difference smaller than about ${points(difference)} points would often go unseen.`;
 
 const Term = ({ term, meaning }: { term: string; meaning: string }) => (
   <>

@@ -26,7 +26,7 @@ const CLOSENESS: Labels = {
   one: "student",
   many: "students",
   name: "Student",
-  mean: "Student preferred",
+  mean: "Preferred",
   items: "Prompts",
   neutral: 50,
   hasStrength: true,
@@ -68,6 +68,7 @@ function Table({ board, search }: Shown) {
   const { value, failure, loading, again } = useAnswer(url, isPreferenceLeaderboard);
   if (failure !== null) return <Failed failure={failure} again={again} />;
   if (value === null) return <Loading what="the leaderboard" />;
+  if (value.data.length === 0) return <p class="notice">Nothing stands on this board any more: choose another.</p>;
   const isAccuracy = board.kind === "accuracy";
   return (
     <div aria-busy={loading}>

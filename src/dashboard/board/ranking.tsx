@@ -56,8 +56,8 @@ const Row = ({ entry, labels, first }: Shown) => (
     </td>
     <th role="rowheader" scope="row" class="model">
       <a href={entry.place}>{entry.name}</a>
-      {entry.details !== null && <span class="id">{entry.details}</span>}
       {entry.selected && <span class="mark">chosen on this split</span>}
+      {entry.details !== null && <span class="id">{entry.details}</span>}
     </th>
     <td role="cell" class="mean-cell">
       <strong>{points(entry.mean)}</strong> <span class="quiet">{range(entry)}</span>
@@ -163,7 +163,7 @@ export function Ranking({ entries, labels, title, search }: RankingProps) {
         {search === "" ? "" : `${shown.length} of ${all}`}
       </p>
       <div class="scroll">
-        <table role="table" class="ranking">
+        <table role="table" class={labels.hasStrength ? "ranking strong" : "ranking"}>
           <caption>
             {shown.length < entries.length && `${shown.length} of `}
             {all} by {title}
