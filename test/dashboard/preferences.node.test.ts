@@ -56,12 +56,10 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
 
   test("a board of closeness is a place of its own, with strengths, and says to whom", async () => {
     await visit("");
-    await page
-      .getByLabel("Board")
-      .selectOption({
-        label:
-          "Closeness to teacher-tuned: pairs, test, chat template, all rows, beta 0.1, greedy, at most 64 tokens (4 models)",
-      });
+    await page.getByLabel("Board").selectOption({
+      label:
+        "Closeness to teacher-tuned: pairs, test, chat template, all rows, beta 0.1, greedy, at most 64 tokens (4 models)",
+    });
     await page.getByText("Closeness to teacher-tuned, not quality").waitFor();
     expect(await rows().nth(1).locator("[data-label=Strength]").textContent()).toBe("+0.28 (−0.02 to +0.58)");
     expect(await rows().nth(3).locator("[data-label=Strength]").textContent()).toContain(
