@@ -108,7 +108,8 @@ export const REQUESTS_PER_MINUTE = 6000;
 export const RESAMPLES = 10_000;
 /** Share of items that two evaluations must have in common before they are compared. */
 export const MIN_OVERLAP = 0.95;
-/** Resamples never go below this, and items times resamples above it never past that: a test takes 0.1 s of CPU, an interval 0.3 s. */
+/** Resamples never go below this, and items times resamples above it never past that: a test takes 0.1 s of CPU,
+ * the intervals of an evaluation 0.5 s, since they share their draws. */
 export const MIN_RESAMPLES = 1_000;
 export const RESAMPLED_VALUES = 20_000_000;
 /** Models on one board, the newest first: an evaluation is compared with each of them when it settles. */

@@ -16,15 +16,18 @@ import pytest
 import runs
 import torch
 from blob_server import BlobServer
+from conftest import Room, ref
 from fake_pool import FakePool
 from front import Front
 from group import ROOT, torchrun
 from journal import Journal, lease
+from test_completions import PROMPTS, alone, payload
 from test_step import spec_of
 
 from understudy_worker import memory
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.ranks import Ranks
+from understudy_worker.wire import CompleteOutput
 
 Start = Callable[..., "subprocess.Popen[bytes]"]
 
@@ -94,6 +97,55 @@ def test_the_death_of_a_rank_is_the_death_of_the_worker_and_a_new_group_goes_on(
     assert second.wait(60) == 0
 
 
+def same_answer(ours: CompleteOutput, theirs: CompleteOutput) -> None:
+    """To the token; of another process the log-probabilities may differ by rounding."""
+    for mine, other in zip(ours.choices, theirs.choices, strict=True):
+        assert mine.logprobs is not None and other.logprobs is not None
+        assert mine.logprobs.logprobs == pytest.approx(other.logprobs.logprobs, abs=1e-5)
+        assert mine.logprobs.token_ids == other.logprobs.token_ids
+        assert (mine.item, mine.sample, mine.text, mine.finish_reason) == (
+            other.item, other.sample, other.text, other.finish_reason
+        )  # fmt: skip
+
+
+def test_completions_are_answered_while_both_ranks_train_and_change_no_step(
+    pool: FakePool, start: Start, journal: Journal, blob_server: BlobServer, room: Room
+) -> None:
+    """Rank 0 answers them, between its shares of the steps, by a model of its own that no rank has a share of."""
+    total = 60
+    spec = spec_of(blob_server, "dpkd sequence", optimizer={"learning_rate": 1e-3, "total_steps": total})
+    start()
+    pool.wait(lambda: pool.hellos, seconds=120)
+    pool.lease(lease(runs.payload(spec, to=total), job="job_1", lineage=0))
+    pool.wait(lambda: len(journal.steps) >= 3, seconds=120)
+    asked = {
+        f"job_{model}{n}": payload(
+            [prompt], model=json.loads(ref(model).model_dump_json()), seeds=[n, n + 1],
+            settings={"temperature": 0.9 * (n % 2), "max_new_tokens": 16}, logprobs=0, stream=n == 0,
+        )
+        for model in ("teacher", "student")
+        for n, prompt in enumerate(PROMPTS)
+    }  # fmt: skip
+    for job, one in asked.items():
+        pool.lease(lease(one, job=job))
+    answered: dict[str, Any] = {job: journal.wait_final(job, seconds=120) for job in asked}
+    assert 3 <= len(journal.steps) < total and "job_1" not in journal.final, "both ranks are still at it"
+    for job, one in asked.items():
+        loaded = room.models.get(one.model, tick=lambda: None)
+        assert answered[job].type == "result"
+        same_answer(answered[job].output, alone(loaded, one))
+    streamed = [piece.text for delta in journal.of("delta") if delta.job == "job_teacher0" for piece in delta.pieces]
+    assert streamed, "one that streams has its pieces meanwhile"
+
+    assert journal.wait_final("job_1", seconds=120).type == "result"
+    disturbed = journal.hashes(1, total)
+    journal.steps.clear()
+    journal.samples.clear()
+    pool.lease(lease(runs.payload(spec, run="run_2", to=total), job="job_2", lineage=0))
+    assert journal.wait_final("job_2", seconds=120).type == "result"
+    assert journal.hashes(1, total) == disturbed
+
+
 def test_another_run_takes_the_groups_place_and_a_failed_load_harms_nobody(
     pool: FakePool, start: Start, journal: Journal, blob_server: BlobServer
 ) -> None:
@@ -133,6 +185,7 @@ from pathlib import Path
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.memory import OutOfMemory
 from understudy_worker.ranks import Ranks
+from understudy_worker.wire import CompleteOutput
 ranks = Ranks.join(torch.device("cpu"))
 
 def fails(on, error):

@@ -1,5 +1,5 @@
 // One request of the page: the key goes along as a header, the answer is checked, and a refusal becomes a Failure.
-import { isProblem } from "./answers.ts";
+import { isProblem } from "./answers/common.ts";
 import type { Is } from "./guards.ts";
 import { currentKey, forgetKey } from "./key.ts";
 

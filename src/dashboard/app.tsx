@@ -3,6 +3,7 @@ import { useEffect, useRef } from "preact/hooks";
 import { BoardView } from "./board/view.tsx";
 import { forgetKey, useSession } from "./key.ts";
 import { KeyForm } from "./key-form.tsx";
+import { PreferenceView } from "./preferences/view.tsx";
 import { EvaluationView } from "./records/view.tsx";
 import { useRoute } from "./route.ts";
 import type { Route } from "./route.ts";
@@ -23,6 +24,9 @@ function useFocusOnStep(view: string): void {
 function View({ route }: { route: Route }) {
   if (route.view === "evaluations" && route.id !== null) {
     return <EvaluationView key={route.id} id={route.id} query={route.query} />;
+  }
+  if (route.view === "preference-evaluations" && route.id !== null) {
+    return <PreferenceView key={route.id} id={route.id} query={route.query} />;
   }
   return <BoardView route={route} />;
 }

@@ -21,3 +21,23 @@ export const rowsName = (limit: number | null): string =>
 
 export const modelName = ({ model, model_name }: { model: string; model_name: string | null }): string =>
   model_name ?? model;
+
+const MINUS = "\u2212";
+
+/** With its sign, which is what counts of it. */
+export const signed = (value: number, digits: number): string => {
+  const written = Math.abs(value).toFixed(digits);
+  if (Number(written) === 0) return written;
+  return `${value < 0 ? MINUS : "+"}${written}`;
+};
+
+/** Log-odds with their interval, of which an end may be open; null where nothing bounds them. */
+export function strengthText({ value, low, high }: Record<"value" | "low" | "high", number | null>): string | null {
+  if (value === null) return null;
+  const end = (bound: number | null): string => (bound === null ? "open" : signed(bound, 2));
+  return `${signed(value, 2)} (${end(low)} to ${end(high)})`;
+}
+
+/** Null where nobody knows why a response ended. */
+export const finished = (reason: string | null): string | null =>
+  reason === null ? null : reason === "length" ? "cut at the length limit" : `finished: ${reason}`;

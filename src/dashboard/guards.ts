@@ -17,6 +17,12 @@ export type Read<T> = T extends string
 
 export const text: Is<string> = (value) => typeof value === "string";
 
+/** One text and no other: what tells the members of a union apart. */
+export const exactly =
+  <T extends string>(wanted: T): Is<T> =>
+  (value): value is T =>
+    value === wanted;
+
 export const number: Is<number> = (value) => typeof value === "number";
 
 export const flag: Is<boolean> = (value) => typeof value === "boolean";

@@ -14,10 +14,23 @@ const at = (value: number): string => `${value}%`;
 export const intervalText = (figures: Figures): string =>
   `mean ${points(figures.mean)}, 95% interval ${range(figures)}`;
 
-export const IntervalPlot = ({ figures }: { figures: Figures }) => (
+interface Plot {
+  figures: Figures;
+  /** The value that says nothing, marked where there is one. */
+  neutral?: number | null;
+}
+
+export const IntervalPlot = ({ figures, neutral = null }: Plot) => (
   <svg class="interval" role="img" aria-label={intervalText(figures)}>
     {TICKS.map((tick) => (
-      <line key={tick} class="grid" x1={at(tick)} x2={at(tick)} y1="0" y2="100%" />
+      <line
+        key={tick}
+        class={tick === neutral ? "grid neutral" : "grid"}
+        x1={at(tick)}
+        x2={at(tick)}
+        y1="0"
+        y2="100%"
+      />
     ))}
     <line class="whisker" x1={at(figures.low)} x2={at(figures.high)} y1="50%" y2="50%" />
     {[figures.low, figures.high].map((end, i) => (

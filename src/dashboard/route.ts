@@ -3,14 +3,17 @@ import { useEffect, useState } from "preact/hooks";
 import { address } from "./api.ts";
 import type { Query } from "./api.ts";
 
+const VIEWS = ["boards", "evaluations", "preference-evaluations"] as const;
+type View = (typeof VIEWS)[number];
+
 export interface Route {
-  view: "boards" | "evaluations";
+  view: View;
   /** The data set of a board, or the evaluation; null for the newest board. */
   id: string | null;
   query: URLSearchParams;
 }
 
-const PLACE = /^#\/(boards|evaluations)\/([^/?]+)(?:\?(.*))?$/;
+const PLACE = /^#\/([a-z-]+)\/([^/?]+)(?:\?(.*))?$/;
 
 /** A segment that is not well-formed is taken as it stands: nothing will be found under it. */
 function decoded(segment: string): string {
@@ -22,13 +25,10 @@ function decoded(segment: string): string {
 }
 
 export function parseRoute(hash: string): Route {
-  const [, view, id, query = ""] = PLACE.exec(hash) ?? [];
-  if (id === undefined) return { view: "boards", id: null, query: new URLSearchParams() };
-  return {
-    view: view === "evaluations" ? "evaluations" : "boards",
-    id: decoded(id),
-    query: new URLSearchParams(query),
-  };
+  const [, name, id, query = ""] = PLACE.exec(hash) ?? [];
+  const view = VIEWS.find((one) => one === name);
+  if (view === undefined || id === undefined) return { view: "boards", id: null, query: new URLSearchParams() };
+  return { view, id: decoded(id), query: new URLSearchParams(query) };
 }
 
 export const boardPlace = (dataset: string, query: Query): string =>
@@ -36,6 +36,9 @@ export const boardPlace = (dataset: string, query: Query): string =>
 
 export const evaluationPlace = (id: string, query: Query): string =>
   address(`#/evaluations/${encodeURIComponent(id)}`, query);
+
+export const preferencePlace = (id: string, query: Query): string =>
+  address(`#/preference-evaluations/${encodeURIComponent(id)}`, query);
 
 /** Goes to a place: as a step that the back button undoes, or in the stead of the present one. */
 export function go(place: string, how: "step" | "replace"): void {

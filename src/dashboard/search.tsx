@@ -1,5 +1,5 @@
 // A search box that waits for a pause in the typing.
-import { useEffect, useState } from "preact/hooks";
+import { useEffect, useRef, useState } from "preact/hooks";
 
 /** Longer than between two keys of a person who types, ms; short enough to feel immediate. */
 const PAUSE_MS = 300;
@@ -9,10 +9,13 @@ const MOST = 200;
 
 export function Search({ label, value, search }: { label: string; value: string; search: (text: string) => void }) {
   const [text, setText] = useState(value);
+  // What else is chosen during the pause stays chosen: the search is that of the last drawing, not of the last key.
+  const latest = useRef(search);
+  latest.current = search;
   useEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return;
-    const timer = setTimeout(() => search(text), PAUSE_MS);
+    const timer = setTimeout(() => latest.current(text), PAUSE_MS);
     return () => clearTimeout(timer);
   }, [text]);
   return (

@@ -12,24 +12,30 @@ function* splitmix32(seed: number): Generator<number, never> {
 
 const rotate = (x: number, k: number): number => (x << k) | (x >>> (32 - k));
 
+/** Fills an array with the next words of a stream. Many at a time, since the state is then in registers and not on the heap. */
+export type Words = (into: Uint32Array) => void;
+
 /**
  * xoshiro128**: uniform 32-bit unsigned integers, period 2^128 - 1.
  *
  * Source: D. Blackman and S. Vigna, "Scrambled linear pseudorandom number generators", 2018.
  */
-export function randomWords(seed: number): () => number {
+export function randomWords(seed: number): Words {
   const seeds = splitmix32(seed);
-  let [a, b, c, d] = [seeds.next().value, seeds.next().value, seeds.next().value, seeds.next().value];
-  return () => {
-    const result = Math.imul(rotate(Math.imul(b, 5), 7), 9) >>> 0;
-    const t = b << 9;
-    c ^= a;
-    d ^= b;
-    b ^= c;
-    a ^= d;
-    c ^= t;
-    d = rotate(d, 11);
-    return result;
+  let state = [seeds.next().value, seeds.next().value, seeds.next().value, seeds.next().value] as const;
+  return (into) => {
+    let [a, b, c, d] = state;
+    for (let i = 0; i < into.length; i++) {
+      into[i] = Math.imul(rotate(Math.imul(b, 5), 7), 9);
+      const t = b << 9;
+      c ^= a;
+      d ^= b;
+      b ^= c;
+      a ^= d;
+      c ^= t;
+      d = rotate(d, 11);
+    }
+    state = [a, b, c, d];
   };
 }
 

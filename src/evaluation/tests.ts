@@ -40,11 +40,13 @@ export function signFlip(differences: readonly number[], options: { flips: numbe
   const total = items.reduce((sum, value) => sum + value, 0);
   // Sums of the same numbers in another order differ in rounding; they count as equal.
   const threshold = Math.abs(total) - 1e-9 * items.reduce((sum, value) => sum + Math.abs(value), 0);
-  const next = randomWords(options.seed);
+  const fill = randomWords(options.seed);
   const sums = sumsByFour(items);
+  const signs = new Uint32Array(Math.ceil(items.length / 32));
   let extreme = 0;
   for (let flip = 0; flip < options.flips; flip++) {
-    if (Math.abs(2 * sumOfHalf(sums, next) - total) >= threshold) extreme++;
+    fill(signs);
+    if (Math.abs(2 * sumOfHalf(sums, signs) - total) >= threshold) extreme++;
   }
   return (1 + extreme) / (1 + options.flips);
 }
@@ -61,12 +63,12 @@ function sumsByFour(items: Float64Array): Float64Array {
   return sums;
 }
 
-/** Sum of the items whose random bit is set, four at a time. */
-function sumOfHalf(sums: Float64Array, next: () => number): number {
+/** Sum of the items whose bit is set, four at a time. */
+function sumOfHalf(sums: Float64Array, signs: Uint32Array): number {
   let sum = 0;
   let bits = 0;
   for (let four = 0; 16 * four < sums.length; four++) {
-    bits = (four & 7) === 0 ? next() : bits >>> 4;
+    bits = (four & 7) === 0 ? (signs[four >>> 3] ?? 0) : bits >>> 4;
     sum += sums[16 * four + (bits & 15)] ?? 0;
   }
   return sum;

@@ -1,19 +1,17 @@
 // Evaluations and their records.
 import { createRoute, z } from "@hono/zod-openapi";
-import type { Context as HonoContext } from "hono";
 import { ApiError } from "../errors.ts";
-import type { App } from "../services/context.ts";
 import { evaluateResponses } from "../services/evaluate-given.ts";
 import { evaluateModel } from "../services/evaluate.ts";
 import { cancelEvaluation, deleteEvaluation, ended, evaluationPage, getEvaluation } from "../services/evaluations.ts";
-import { FORMATS, exportRecords } from "../services/export-records.ts";
-import type { ExportFormat } from "../services/export-records.ts";
+import { exportRecords } from "../services/export-records.ts";
 import { readGiven } from "../services/read-given.ts";
 import { recordPage } from "../services/records.ts";
 import { accepted, preferWait } from "../services/wait.ts";
 import { PageQuery } from "../wire/common.ts";
 import { CreateEvaluation, Evaluation, EvaluationList, RecordFilter, RecordList } from "../wire/evaluations.ts";
 import { Deleted } from "../wire/jobs.ts";
+import { download, exportRoute } from "./record-files.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, newRouter } from "./router.ts";
 
 const Params = z.object({ id: z.string().regex(/^ev_[0-9A-Za-z]{1,64}$/) });
@@ -67,21 +65,17 @@ const records = createRoute({
   responses: { 200: answer(RecordList, "a page of records"), ...ERRORS },
 });
 
-const exported = (format: ExportFormat, summary: string) =>
-  createRoute({
-    method: "get",
-    path: `${path}/records.${format}` as const,
-    tags,
-    summary,
-    ...guard("read"),
-    request: { params: Params, query: RecordFilter },
-    responses: {
-      200: { description: "every record, streamed", content: { [FORMATS[format].mediaType]: { schema: z.string() } } },
-      ...ERRORS,
-    },
-  });
-const exportJsonl = exported("jsonl", "Graded responses as JSON Lines, one EvaluationRecord each");
-const exportCsv = exported("csv", "Graded responses as CSV, with a header row; references are JSON in one cell");
+const request = { params: Params, query: RecordFilter };
+const exportJsonl = exportRoute(path, "jsonl", {
+  tags,
+  summary: "Graded responses as JSON Lines, one EvaluationRecord each",
+  request,
+});
+const exportCsv = exportRoute(path, "csv", {
+  tags,
+  summary: "Graded responses as CSV, with a header row; references are JSON in one cell",
+  request,
+});
 
 const cancel = createRoute({
   method: "post",
@@ -103,13 +97,6 @@ const remove = createRoute({
   responses: { 200: answer(Deleted, "deleted"), ...ERRORS },
 });
 
-async function download(c: HonoContext<App>, id: string, filter: z.infer<typeof RecordFilter>, format: ExportFormat) {
-  return c.body(await exportRecords(c.var.ctx, id, filter, format), 200, {
-    "Content-Type": FORMATS[format].mediaType,
-    "Content-Disposition": `attachment; filename="${id}.records.${format}"`,
-  });
-}
-
 const mediaType = (header: string | undefined): string => (header ?? "").split(";", 1).join("").trim().toLowerCase();
 
 export const evaluations = newRouter()
@@ -130,8 +117,14 @@ export const evaluations = newRouter()
   .openapi(records, async (c) =>
     c.json(await recordPage(c.var.ctx, c.req.valid("param").id, c.req.valid("query")), 200),
   )
-  .openapi(exportJsonl, (c) => download(c, c.req.valid("param").id, c.req.valid("query"), "jsonl"))
-  .openapi(exportCsv, (c) => download(c, c.req.valid("param").id, c.req.valid("query"), "csv"))
+  .openapi(exportJsonl, async (c) => {
+    const { id } = c.req.valid("param");
+    return download(c, id, "jsonl", await exportRecords(c.var.ctx, id, c.req.valid("query"), "jsonl"));
+  })
+  .openapi(exportCsv, async (c) => {
+    const { id } = c.req.valid("param");
+    return download(c, id, "csv", await exportRecords(c.var.ctx, id, c.req.valid("query"), "csv"));
+  })
   .openapi(cancel, async (c) => c.json(await cancelEvaluation(c.var.ctx, c.req.valid("param").id), 200))
   .openapi(remove, async (c) => {
     const { id } = c.req.valid("param");

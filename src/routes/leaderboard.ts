@@ -2,8 +2,9 @@
 import { createRoute, z } from "@hono/zod-openapi";
 import { boardPage } from "../services/boards.ts";
 import { leaderboard as rank } from "../services/rank.ts";
+import { BoardList } from "../wire/boards.ts";
 import { Name, PageQuery, Template } from "../wire/common.ts";
-import { BoardList, Leaderboard, MetricName, Pattern } from "../wire/evaluations.ts";
+import { Leaderboard, MetricName, Pattern } from "../wire/evaluations.ts";
 import { ERRORS, answer, guard, newRouter } from "./router.ts";
 
 /** Evaluations of given responses: how the prompts were rendered is not known here. */
@@ -41,7 +42,7 @@ const list = createRoute({
   method: "get",
   path: "/v1/boards",
   tags: ["evaluations"],
-  summary: "Boards that have evaluations, those with the newest one first",
+  summary: "Boards that have evaluations, of metrics and of preferences, those with the newest one first",
   ...guard("read"),
   request: { query: PageQuery },
   responses: { 200: answer(BoardList, "a page of boards"), ...ERRORS },

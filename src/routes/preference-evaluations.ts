@@ -7,8 +7,8 @@ import {
   deletePreferenceEvaluation,
   getPreferenceEvaluation,
   preferenceEvaluationPage,
-  preferenceRecordPage,
 } from "../services/preference-evaluations.ts";
+import { exportPreferenceRecords, preferenceRecordPage } from "../services/preference-records.ts";
 import { preferenceLeaderboard as rank } from "../services/rank-preferences.ts";
 import { accepted, preferWait } from "../services/wait.ts";
 import { ModelName, Name, PageQuery, Template } from "../wire/common.ts";
@@ -19,9 +19,11 @@ import {
   PreferenceEvaluationList,
   PreferenceKind,
   PreferenceLeaderboard,
+  PreferenceRecordFilter,
   PreferenceRecordList,
 } from "../wire/preference-evaluations.ts";
 import { Beta, DEFAULT_BETA } from "../wire/scores.ts";
+import { download, exportRoute } from "./record-files.ts";
 import { ERRORS, IdempotencyHeaders, WaitHeaders, answer, guard, jsonBody, newRouter } from "./router.ts";
 
 const Params = z.object({ id: z.string().regex(/^pe_[0-9A-Za-z]{1,64}$/) });
@@ -99,9 +101,17 @@ const records = createRoute({
   tags,
   summary: "Judged pairs, in the order of the split",
   ...guard("read"),
-  request: { params: Params, query: PageQuery },
+  request: { params: Params, query: PageQuery.extend(PreferenceRecordFilter.shape) },
   responses: { 200: answer(PreferenceRecordList, "a page of records"), ...ERRORS },
 });
+
+const request = { params: Params, query: PreferenceRecordFilter };
+const exportJsonl = exportRoute(path, "jsonl", {
+  tags,
+  summary: "Judged pairs as JSON Lines, one PreferenceRecord each",
+  request,
+});
+const exportCsv = exportRoute(path, "csv", { tags, summary: "Judged pairs as CSV, with a header row", request });
 
 const cancel = createRoute({
   method: "post",
@@ -143,6 +153,14 @@ export const preferenceEvaluations = newRouter()
   .openapi(records, async (c) =>
     c.json(await preferenceRecordPage(c.var.ctx, c.req.valid("param").id, c.req.valid("query")), 200),
   )
+  .openapi(exportJsonl, async (c) => {
+    const { id } = c.req.valid("param");
+    return download(c, id, "jsonl", await exportPreferenceRecords(c.var.ctx, id, c.req.valid("query"), "jsonl"));
+  })
+  .openapi(exportCsv, async (c) => {
+    const { id } = c.req.valid("param");
+    return download(c, id, "csv", await exportPreferenceRecords(c.var.ctx, id, c.req.valid("query"), "csv"));
+  })
   .openapi(cancel, async (c) => c.json(await cancelPreferenceEvaluation(c.var.ctx, c.req.valid("param").id), 200))
   .openapi(remove, async (c) => {
     const { id } = c.req.valid("param");

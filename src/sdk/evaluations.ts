@@ -2,7 +2,8 @@
 import type { z } from "zod";
 import type { CreateEvaluation as CreateEvaluationSchema, MetricName } from "../wire/evaluations.ts";
 import type { RecordFilter as RecordFilterSchema } from "../wire/evaluations.ts";
-import { BoardList, Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
+import { BoardList } from "../wire/boards.ts";
+import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
 import type { Http } from "./http.ts";
 import { every } from "./lists.ts";
 import type { PageOptions } from "./lists.ts";
@@ -60,7 +61,7 @@ export class Evaluations {
     return this.#http.json(Leaderboard, "/v1/leaderboard", { query: { ...board } });
   }
 
-  /** What boards there are, those with the newest evaluation first. */
+  /** What boards there are, of metrics and of preferences, those with the newest evaluation first. */
   boards(options?: PageOptions) {
     return every(this.#http, BoardList, "/v1/boards", options);
   }

@@ -1,6 +1,10 @@
 // Preference evaluations, their records, and the leaderboards over them.
 import type { z } from "zod";
-import type { CreatePreferenceEvaluation as CreateSchema, PreferenceKind } from "../wire/preference-evaluations.ts";
+import type {
+  CreatePreferenceEvaluation as CreateSchema,
+  PreferenceKind,
+  PreferenceRecordFilter,
+} from "../wire/preference-evaluations.ts";
 import {
   PreferenceEvaluation,
   PreferenceEvaluationList,
@@ -53,8 +57,14 @@ export class PreferenceEvaluations {
     return every(this.#http, PreferenceEvaluationList, "/v1/preference-evaluations", options);
   }
 
-  records(id: string, options?: PageOptions) {
-    return every(this.#http, PreferenceRecordList, `/v1/preference-evaluations/${id}/records`, options);
+  records(id: string, options?: PageOptions & PreferenceRecordFilter) {
+    const path = `/v1/preference-evaluations/${id}/records`;
+    return every(this.#http, PreferenceRecordList, path, options, { ...options });
+  }
+
+  /** All records as a file: the answer, whose body is read as it arrives. */
+  exportRecords(id: string, format: "jsonl" | "csv", filter: PreferenceRecordFilter = {}): Promise<Response> {
+    return this.#http.send(`/v1/preference-evaluations/${id}/records.${format}`, { query: { ...filter } });
   }
 
   cancel(id: string): Promise<PreferenceEvaluation> {

@@ -1,6 +1,5 @@
-// Preference evaluations and their records as they are read, listed, cancelled and deleted.
+// Preference evaluations as they are read, listed, cancelled and deleted.
 import { ApiError } from "../errors.ts";
-import { correctness, preferenceProbability } from "../scoring/preference.ts";
 import {
   buryPreferenceEvaluation,
   findPreferenceEvaluation,
@@ -8,19 +7,12 @@ import {
   olderPreferenceEvaluation,
 } from "../store/preference-evaluations.ts";
 import type { PreferenceRow } from "../store/preference-evaluations.ts";
-import { preferenceRecordId, readPreferenceRecords } from "../store/preference-records.ts";
-import type { PreferenceRecordRow } from "../store/preference-records.ts";
-import type { PreferenceEvaluation, PreferenceRecord } from "../wire/preference-evaluations.ts";
+import type { PreferenceEvaluation } from "../wire/preference-evaluations.ts";
 import type { Context } from "./context.ts";
 import { ended, untilGraded } from "./evaluations.ts";
-import { envelope, page } from "./list.ts";
+import { page } from "./list.ts";
 import type { Page } from "./list.ts";
 import { unwrap } from "./wait.ts";
-
-interface PageOf {
-  after?: string | undefined;
-  limit: number;
-}
 
 const present = (row: PreferenceRow): PreferenceEvaluation => ({ ...row.body, metrics: row.metrics });
 
@@ -36,7 +28,7 @@ export async function getPreferenceEvaluation(ctx: Context, id: string): Promise
 
 export async function preferenceEvaluationPage(
   ctx: Context,
-  { after, limit }: PageOf,
+  { after, limit }: { after?: string | undefined; limit: number },
 ): Promise<Page<PreferenceEvaluation>> {
   const older = await olderPreferenceEvaluation(ctx.db, ctx.project.id, after);
   const rows = await listPreferenceEvaluations(ctx.db, ctx.project.id, older, limit + 1);
@@ -55,28 +47,4 @@ export async function deletePreferenceEvaluation(ctx: Context, id: string): Prom
   await getPreferenceEvaluation(ctx, id);
   unwrap(await ctx.pool.deleteEvaluation(ctx.project.id, id));
   await buryPreferenceEvaluation(ctx.db, id);
-}
-
-const presentRecord = (row: PreferenceRecordRow, { kind, generation }: PreferenceEvaluation): PreferenceRecord => ({
-  id: preferenceRecordId(row),
-  object: "preference_record",
-  item: row.item,
-  seed: generation === null ? null : row.seed,
-  prompt: row.prompt,
-  chosen: row.chosen,
-  rejected: row.rejected,
-  margin: row.margin,
-  probability: preferenceProbability(row.margin),
-  correct: kind === "accuracy" ? correctness(row.margin) : null,
-});
-
-/** In the order of the split; while the evaluation runs, the records so far. */
-export async function preferenceRecordPage(ctx: Context, id: string, query: PageOf): Promise<Page<PreferenceRecord>> {
-  const evaluation = await getPreferenceEvaluation(ctx, id);
-  const { rows, more } = await readPreferenceRecords(ctx.db, id, query);
-  return envelope(
-    rows.map((row) => presentRecord(row, evaluation)),
-    more,
-    (record) => record.id,
-  );
 }

@@ -1,8 +1,10 @@
 // An evaluation's records, in the order of its split: all, or those that a filter leaves.
 import { ApiError } from "../errors.ts";
-import { cursorPosition, readRecords, recordId } from "../store/record-pages.ts";
+import { cursorPosition, recordId } from "../store/item-pages.ts";
+import { readRecords } from "../store/record-pages.ts";
 import type { RecordPage } from "../store/record-pages.ts";
 import type { RecordFilter as StoreFilter } from "../store/record-filters.ts";
+import { records } from "../store/schema.ts";
 import type { EvaluationRecord, RecordFilter } from "../wire/evaluations.ts";
 import type { Context } from "./context.ts";
 import { getEvaluation } from "./evaluations.ts";
@@ -46,7 +48,7 @@ export async function recordPage(
   query: RecordFilter & { after?: string | undefined; limit: number },
 ): Promise<Page<EvaluationRecord>> {
   const filter = await recordFilter(ctx, evaluation, query);
-  const last = await cursorPosition(ctx.db, evaluation, query.after);
+  const last = await cursorPosition(ctx.db, records, evaluation, query.after);
   const { rows, more } = await readRecords(ctx.db, evaluation, filter, { last, limit: query.limit });
   return envelope(rows.map(present), more, ({ id }) => id);
 }

@@ -3,6 +3,7 @@ import { eq, sql } from "drizzle-orm";
 import type { SQL } from "drizzle-orm";
 import type { MetricName } from "../wire/evaluations.ts";
 import { outcomeOf, records } from "./schema.ts";
+import { holds, promptHolds } from "./text-search.ts";
 
 export interface RecordFilter {
   metric: MetricName;
@@ -23,14 +24,9 @@ const itemValue = (evaluation: SQL, metric: MetricName): SQL => sql`(
 const changed = (metric: MetricName, other: string): SQL =>
   sql`abs(${itemValue(sql`${records.evaluation}`, metric)} - ${itemValue(sql`${other}`, metric)}) > ${SAME}`;
 
-/** `instr` and not LIKE: D1 takes patterns of 50 bytes, and no character of the text is a wildcard. */
-const holds = (column: SQL, text: string): SQL => sql`instr(lower(${column}), lower(${text})) > 0`;
-
-/** In a prompt of several turns the roles are no text of it. */
 const mentions = (text: string): SQL => sql`(
   ${holds(sql`${records.response}`, text)}
-  or exists (select 1 from json_tree(${records.prompt}) as part
-    where part.type = 'text' and part.key is not 'role' and ${holds(sql`part.atom`, text)})
+  or ${promptHolds(sql`${records.prompt}`, text)}
   or exists (select 1 from json_each(${records.references}) as part where ${holds(sql`part.value`, text)}))`;
 
 export const conditions = (evaluation: string, { metric, outcome, changedFrom, text }: RecordFilter): SQL[] => [

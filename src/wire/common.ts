@@ -9,6 +9,9 @@ export const text = (max: number) =>
     .max(max)
     .refine((value) => value.isWellFormed(), { message: "contains a lone surrogate; send well-formed Unicode" });
 
+/** What records are searched for. */
+export const SearchText = text(200).min(1);
+
 /** Lower-case hexadecimal SHA-256. */
 export const Sha256 = z
   .string()

@@ -1,6 +1,19 @@
 // Evaluations: generate and grade, or grade given responses; their records; the leaderboard over them.
 import { z } from "zod";
-import { Failure, Id, ModelName, Name, Prompt, Sha256, Status, Template, Timestamp, listOf, text } from "./common.ts";
+import {
+  Failure,
+  Id,
+  ModelName,
+  Name,
+  Prompt,
+  SearchText,
+  Sha256,
+  Status,
+  Template,
+  Timestamp,
+  listOf,
+  text,
+} from "./common.ts";
 import { RowId } from "./datasets.ts";
 import { FinishReason, Generation } from "./generation.ts";
 
@@ -14,7 +27,7 @@ export const Pattern = text(500).min(1).meta({
   id: "Pattern",
   description: "an RE2 expression; found anywhere in the response unless ^ or $ anchor it; (?i), (?s), (?m) set flags",
 });
-const PatternOrNone = z.union([Pattern, z.null()]);
+export const PatternOrNone = z.union([Pattern, z.null()]);
 
 export const GivenResponse = z.strictObject({ id: RowId, response: text(200_000) }).meta({ id: "GivenResponse" });
 
@@ -128,10 +141,9 @@ export const RecordFilter = z.strictObject({
     .regex(/^ev_[0-9A-Za-z]{1,64}$/)
     .optional()
     .meta({ description: "only items whose value, the mean over seeds, differs from this evaluation's" }),
-  q: text(200)
-    .min(1)
-    .optional()
-    .meta({ description: "only records with this text in prompt, response or a reference; A-Z match a-z" }),
+  q: SearchText.optional().meta({
+    description: "only records with this text in prompt, response or a reference; A-Z match a-z",
+  }),
 });
 
 export const LeaderboardEntry = z
@@ -168,24 +180,6 @@ export const Leaderboard = z
   })
   .meta({ id: "Leaderboard" });
 
-/** A board that has evaluations: what names it in a query of the leaderboard. */
-export const Board = z
-  .strictObject({
-    object: z.enum(["board"]),
-    dataset: Id,
-    dataset_name: Name,
-    split: Name,
-    template: z.union([Template, z.null()]).meta({ description: "null: of given responses, `given` in a query" }),
-    limit: z.union([z.int(), z.null()]),
-    pattern: PatternOrNone,
-    models: z.int().min(1).meta({ description: "models with a completed evaluation on it" }),
-    newest_at: Timestamp,
-    newest_evaluation: Id.meta({ description: "what `after`, `first_id` and `last_id` of this list name" }),
-  })
-  .meta({ id: "Board" });
-
-export const BoardList = listOf(Board).meta({ id: "BoardList" });
-
 export type MetricName = z.infer<typeof MetricName>;
 export type MetricInterval = z.infer<typeof MetricInterval>;
 export type MetricValues = z.infer<typeof MetricValues>;
@@ -196,6 +190,5 @@ export type Provenance = z.infer<typeof Provenance>;
 export type EvaluationMetrics = z.infer<typeof EvaluationMetrics>;
 export type EvaluationRecord = z.infer<typeof EvaluationRecord>;
 export type RecordFilter = z.infer<typeof RecordFilter>;
-export type Board = z.infer<typeof Board>;
 export type Leaderboard = z.infer<typeof Leaderboard>;
 export type LeaderboardEntry = z.infer<typeof LeaderboardEntry>;

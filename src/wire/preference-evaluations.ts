@@ -1,7 +1,19 @@
 // Preference evaluations: which response of a pair the implicit reward between a student and its teacher prefers, item by
 // item; and the leaderboards over them.
 import { z } from "zod";
-import { Failure, Id, ModelName, Name, Prompt, Sha256, Status, Template, Timestamp, listOf } from "./common.ts";
+import {
+  Failure,
+  Id,
+  ModelName,
+  Name,
+  Prompt,
+  SearchText,
+  Sha256,
+  Status,
+  Template,
+  Timestamp,
+  listOf,
+} from "./common.ts";
 import { RowId } from "./datasets.ts";
 import { Evaluation, MetricInterval } from "./evaluations.ts";
 import { FinishReason, Generation } from "./generation.ts";
@@ -117,6 +129,20 @@ export const PreferenceRecord = z
 
 export const PreferenceRecordList = listOf(PreferenceRecord).meta({ id: "PreferenceRecordList" });
 
+export const PreferenceOutcome = z.enum(["right", "wrong", "tie"]).meta({
+  id: "PreferenceOutcome",
+  description:
+    "right: chosen has the larger reward; wrong: rejected has; tie: neither. Under closeness chosen is the teacher's output",
+});
+
+/** Which records of a preference evaluation are wanted. */
+export const PreferenceRecordFilter = z.strictObject({
+  outcome: PreferenceOutcome.optional(),
+  q: SearchText.optional().meta({
+    description: "only records with this text in prompt, chosen or rejected; A-Z match a-z",
+  }),
+});
+
 /** Log-odds; null: the comparisons do not bound it on that side. */
 const Bound = z.union([z.number(), z.null()]);
 
@@ -164,6 +190,8 @@ export type CreatePreferenceEvaluation = z.infer<typeof CreatePreferenceEvaluati
 export type PreferenceEvaluation = z.infer<typeof PreferenceEvaluation>;
 export type PreferenceMetrics = z.infer<typeof PreferenceMetrics>;
 export type JudgedResponse = z.infer<typeof JudgedResponse>;
+export type PreferenceOutcome = z.infer<typeof PreferenceOutcome>;
+export type PreferenceRecordFilter = z.infer<typeof PreferenceRecordFilter>;
 export type PreferenceRecord = z.infer<typeof PreferenceRecord>;
 export type PreferenceLeaderboard = z.infer<typeof PreferenceLeaderboard>;
 export type PreferenceLeaderboardEntry = z.infer<typeof PreferenceLeaderboardEntry>;

@@ -1,8 +1,9 @@
 // Answers that the stack does not give by itself in a test: boards of other kinds, evaluations under way, faults.
 import type { Page } from "playwright-core";
-import type { Board } from "../../src/dashboard/answers.ts";
+import type { MetricBoard } from "../../src/dashboard/answers/boards.ts";
 
-export const boardOf = (dataset: string, changes: Partial<Board> = {}): Board => ({
+export const boardOf = (dataset: string, changes: Partial<MetricBoard> = {}): MetricBoard => ({
+  kind: "metric",
   dataset,
   dataset_name: "short-answers",
   split: "test",

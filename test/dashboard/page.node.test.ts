@@ -5,6 +5,11 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { CHROMIUM, enterKey, leave, startSite, violations } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil, listOf } from "./answers.ts";
+import { GENERATION, withPreferences } from "./preferences.ts";
+
+const CLOSENESS_PLACE =
+  "#/boards/ds_pairs?kind=closeness&split=test&template=chat&teacher=model_teacher&beta=0.1&generation=" +
+  encodeURIComponent(JSON.stringify(GENERATION));
 
 /** All that `/` loads, gzip, bytes. */
 const BUDGET = 60_000;
@@ -30,6 +35,13 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     await page.goto("/");
     await enterKey(page, key);
   };
+  const preferring = (place: string, sign: string) => async (options: BrowserContextOptions) => {
+    page = await site.open(options);
+    await withPreferences(page, site.dataset);
+    await page.goto(`/${place}`);
+    await enterKey(page, site.key);
+    await page.locator(sign).first().waitFor();
+  };
 
   const VIEWS: Record<string, (options: BrowserContextOptions) => Promise<void>> = {
     "the key form": async (options) => {
@@ -52,6 +64,10 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     },
     records: visited(evaluation, "article"),
     "records compared": visited(changed, "mark"),
+    "a board of accuracy": preferring("", "tr.entry"),
+    "a board of closeness": preferring(CLOSENESS_PLACE, "tr.entry"),
+    "judged pairs": preferring("#/preference-evaluations/pe_a1", "article"),
+    "outputs beside the teacher's": preferring("#/preference-evaluations/pe_c2", "article"),
     "an evaluation that is not there": visited(() => "#/evaluations/ev_none", "[role=alert]"),
   };
   const names = Object.keys(VIEWS);

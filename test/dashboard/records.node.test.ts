@@ -1,7 +1,7 @@
 // The records of an evaluation: right and wrong, filters, comparison, files, and one that is under way.
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Evaluation } from "../../src/dashboard/answers.ts";
+import type { Evaluation } from "../../src/dashboard/answers/evaluations.ts";
 import { HOSTILE, LONG } from "./seed.ts";
 import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
 import type { Site } from "./site.ts";

@@ -37,6 +37,17 @@ async function killWorker(): Promise<void> {
   worker = harness.startWorker();
 }
 
+/** Kills the worker once something of an evaluation is done, and not all. */
+async function killAmid(read: () => Promise<{ done: number; n: number }>): Promise<void> {
+  for (;;) {
+    const { done, n } = await read();
+    expect(done).toBeLessThan(n);
+    if (done > 0) break;
+    await new Promise((resolve) => setTimeout(resolve, 20));
+  }
+  await killWorker();
+}
+
 type Plan = (typeof RUNS)[string];
 
 function createRun(name: string, { objective, steps }: Plan): Promise<Run> {
@@ -91,13 +102,7 @@ test("an evaluation ends with the same records", async () => {
   const { client } = harness;
   const body = { model: "tiny", dataset: "words", generation: { max_new_tokens: 24, temperature: 1, seeds: [1] } };
   const disturbed = await client.evaluations.create(body);
-  for (;;) {
-    const { done, n } = await client.evaluations.get(disturbed.id);
-    expect(done).toBeLessThan(n);
-    if (done > 0) break;
-    await new Promise((resolve) => setTimeout(resolve, 20));
-  }
-  await killWorker();
+  await killAmid(() => client.evaluations.get(disturbed.id));
   await client.evaluations.wait(disturbed.id);
   const undisturbed = await client.evaluations.create({ ...body, repeat: true });
   expect(undisturbed.id).not.toBe(disturbed.id);
@@ -113,4 +118,23 @@ test("an evaluation ends with the same records", async () => {
   const [killed, whole] = [await records(disturbed.id), await records(undisturbed.id)];
   expect(killed).toHaveLength(400);
   expect(killed).toEqual(whole);
+}, 180_000);
+
+test("a preference evaluation ends with the same pairs, each once", async () => {
+  const { client } = harness;
+  await client.createModel({ name: "half", source: { type: "prune", model: "tiny", keep_layers: 2 } });
+  await client.modelReady("half");
+  const generation = { max_new_tokens: 24, temperature: 1, seeds: [1] };
+  const body = { student: "half", teacher: "tiny", dataset: "words", generation };
+  const disturbed = await client.preferenceEvaluations.create(body);
+  await killAmid(() => client.preferenceEvaluations.get(disturbed.id));
+  const killed = await client.preferenceEvaluations.wait(disturbed.id);
+  const undisturbed = await client.preferenceEvaluations.create({ ...body, repeat: true });
+  expect(undisturbed.id).not.toBe(disturbed.id);
+  const whole = await client.preferenceEvaluations.wait(undisturbed.id);
+  expect(killed).toMatchObject({ status: "completed", n: 400, done: 400, metrics: whole.metrics });
+  const pairs = await collect(client.preferenceEvaluations.records(disturbed.id));
+  expect(pairs).toHaveLength(400);
+  expect(new Set(pairs.map(({ item }) => item)).size).toBe(400);
+  expect(pairs).toEqual(await collect(client.preferenceEvaluations.records(undisturbed.id)));
 }, 180_000);

@@ -6,6 +6,7 @@ import { below, randomWords } from "../../src/evaluation/random.ts";
 import { summarize } from "../../src/evaluation/summary.ts";
 
 const resamples = 10_000;
+const ofOne = (values: Float64Array) => bootstrap([values], { resamples, seed: 95 }).get(values)!;
 /** Every right-or-wrong metric has the first value, every other the second. */
 const record = (item: string, judged: number | null, measured: number | null = judged) => ({
   item,
@@ -14,17 +15,24 @@ const record = (item: string, judged: number | null, measured: number | null = j
 
 describe("the generator", () => {
   it("repeats itself, and differs by seed", () => {
-    const draw = (seed: number) => Array.from({ length: 5 }, randomWords(seed));
-    expect(draw(1)).toEqual(draw(1));
-    expect(draw(1)).not.toEqual(draw(2));
+    const draw = (seed: number, ...sizes: number[]) => {
+      const fill = randomWords(seed);
+      return sizes.flatMap((size) => {
+        const words = new Uint32Array(size);
+        fill(words);
+        return [...words];
+      });
+    };
+    expect(draw(1, 5)).toEqual(draw(1, 2, 0, 3));
+    expect(draw(1, 5)).not.toEqual(draw(2, 5));
   });
 
   it("is uniform in every bit and over a range", () => {
-    const next = randomWords(3);
+    const words = new Uint32Array(20_000);
+    randomWords(3)(words);
     const bits = new Array<number>(32).fill(0);
     const counts = new Array<number>(10).fill(0);
-    for (let i = 0; i < 20_000; i++) {
-      const word = next();
+    for (const word of words) {
       bits.forEach((_, bit) => (bits[bit]! += (word >>> bit) & 1));
       counts[below(word, 10)]!++;
     }
@@ -47,18 +55,24 @@ describe("intervals", () => {
   });
 
   it("bootstrap: near the normal interval where that holds, the same every time", () => {
-    const values = Array.from({ length: 400 }, (_, i) => i % 100);
-    const options = { resamples, seed: 95 };
-    const interval = bootstrap(values, options);
+    const values = Float64Array.from({ length: 400 }, (_, i) => i % 100);
+    const interval = ofOne(values);
     const half = (1.96 * Math.sqrt((100 ** 2 - 1) / 12)) / Math.sqrt(400);
     expect(interval.mean).toBe(mean(values));
     expect(interval.low).toBeCloseTo(49.5 - half, 0);
     expect(interval.high).toBeCloseTo(49.5 + half, 0);
-    expect(bootstrap(values, options)).toEqual(interval);
+    expect(ofOne(values)).toEqual(interval);
   });
 
   it("bootstrap: of equal values is that value", () => {
-    expect(bootstrap([7, 7, 7], { resamples, seed: 95 })).toEqual({ mean: 7, low: 7, high: 7, n: 3 });
+    expect(ofOne(Float64Array.of(7, 7, 7))).toEqual({ mean: 7, low: 7, high: 7, n: 3 });
+  });
+
+  it("bootstrap: of several columns is that of each, whichever share their draws", () => {
+    const column = (length: number, step: number) => Float64Array.from({ length }, (_, i) => (i * step) % 101);
+    const columns = [column(50, 7), column(50, 13), column(49, 7), column(50, 7)];
+    const together = bootstrap(columns, { resamples, seed: 95 });
+    expect(columns.map((one) => together.get(one))).toEqual(columns.map(ofOne));
   });
 });
 

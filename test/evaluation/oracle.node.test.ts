@@ -50,9 +50,12 @@ const RESAMPLES = { resamples: 400, seed: 95 };
 const share = fc.double({ min: 0.001, max: 0.999, noNaN: true });
 const students = sample(fc.array(share, { minLength: ITEMS, maxLength: ITEMS }), 6);
 function resampledItems(): number[][] {
-  const next = randomWords(RESAMPLES.seed);
-  const items = Array.from({ length: ITEMS });
-  return Array.from({ length: RESAMPLES.resamples }, () => items.map(() => below(next(), ITEMS)));
+  const fill = randomWords(RESAMPLES.seed);
+  const words = new Uint32Array(ITEMS);
+  return Array.from({ length: RESAMPLES.resamples }, () => {
+    fill(words);
+    return Array.from(words, (word) => below(word, ITEMS));
+  });
 }
 
 const binary = sample(fc.tuple(fc.nat({ max: 300 }), fc.nat({ max: 300 })), 300);
@@ -159,13 +162,9 @@ describe.skipIf(!existsSync(PYTHON))("against rouge-score, NLTK and scipy (needs
   });
 
   it("gives strengths the interval of as many fits as there are resamples", () => {
-    const means = ask.boards.students.map((shares) =>
-      bootstrap(
-        shares.map((p) => 100 * p),
-        RESAMPLES,
-      ),
-    );
-    const ours = strengths(means).map(({ low, high }) => [low!, high!]);
+    const columns = ask.boards.students.map((shares) => Float64Array.from(shares, (p) => 100 * p));
+    const means = bootstrap(columns, RESAMPLES);
+    const ours = strengths(columns.map((column) => means.get(column)!)).map(({ low, high }) => [low!, high!]);
     // A percentile lies between two resamples: on the means here, on the strengths there.
     expect(difference(ours.flat(), answer.strengths.flat())).toBeLessThanOrEqual(1e-4);
   });

@@ -1,13 +1,7 @@
 // Records by filter and as files, the boards that evaluations stand on, and the pattern that is part of both.
 import { beforeAll, describe, expect, it } from "vitest";
-import {
-  BoardList,
-  Evaluation,
-  EvaluationRecord,
-  Leaderboard,
-  MetricName,
-  RecordList,
-} from "../../src/wire/evaluations.ts";
+import { BoardList, MetricBoard } from "../../src/wire/boards.ts";
+import { Evaluation, EvaluationRecord, Leaderboard, MetricName, RecordList } from "../../src/wire/evaluations.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { ask } from "./method.ts";
 
@@ -270,7 +264,8 @@ describe("an evaluation", () => {
 
 describe("the boards of a project", () => {
   it("are listed once each, those with the newest evaluation first, page by page", async () => {
-    const { data } = BoardList.parse((await get("/v1/boards?limit=100")).body);
+    const { data: listed } = BoardList.parse((await get("/v1/boards?limit=100")).body);
+    const data = listed.map((board) => MetricBoard.parse(board));
     const names = data.map((board) => `${board.dataset_name} ${board.split} ${board.pattern ?? "-"}`);
     expect(new Set(names).size).toBe(names.length);
     const times = data.map((board) => board.newest_at);
@@ -288,7 +283,7 @@ describe("the boards of a project", () => {
       if (!page.has_more) break;
       after = `&after=${page.last_id}`;
     }
-    expect(paged).toEqual(data);
+    expect(paged).toEqual(listed);
     expect((await get("/v1/boards?after=ev_unknown")).status).toBe(400);
   });
 });

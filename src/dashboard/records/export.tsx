@@ -5,13 +5,19 @@ import type { Failure } from "../api.ts";
 
 const KINDS = ["csv", "jsonl"];
 
-export function Export({ evaluation }: { evaluation: string }) {
+interface ExportProps {
+  /** Where the records are; a kind after it asks for the file. */
+  path: string;
+  name: string;
+}
+
+export function Export({ path, name }: ExportProps) {
   const [busy, setBusy] = useState(false);
   const [failure, setFailure] = useState<Failure | null>(null);
   const start = (kind: string) => {
     setBusy(true);
     setFailure(null);
-    save(`/v1/evaluations/${encodeURIComponent(evaluation)}/records.${kind}`, `${evaluation}.${kind}`)
+    save(`${path}.${kind}`, `${name}.${kind}`)
       .catch((error: unknown) => setFailure(failureOf(error)))
       .finally(() => setBusy(false));
   };

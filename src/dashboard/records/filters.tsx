@@ -1,5 +1,5 @@
 // What of the records is shown.
-import type { Evaluation } from "../answers.ts";
+import type { Evaluation } from "../answers/evaluations.ts";
 import { Choice } from "../choice.tsx";
 import { metricLabel } from "../metrics.ts";
 import { Search } from "../search.tsx";

@@ -1,25 +1,23 @@
 // A list of records under one filter, with its count and its next page.
+import type { ComponentChild } from "preact";
 import { useEffect, useRef } from "preact/hooks";
-import type { Query } from "../api.ts";
 import { count } from "../format.ts";
 import { Failed, Loading } from "../states.tsx";
-import { Record } from "./record.tsx";
 import { useRecords } from "./use-records.ts";
-import type { Records } from "./use-records.ts";
+import type { Records, Source } from "./use-records.ts";
 
-export interface ListProps {
+interface ListProps<T> {
   title: string;
-  evaluation: string;
-  query: Query;
-  version: number;
-  otherName: string;
+  source: Source<T>;
+  /** One record, drawn. */
+  draw: (record: T) => ComponentChild;
 }
 
 const said = (records: number, hasMore: boolean): string =>
   records === 0 ? "None" : hasMore ? `the first ${records}` : count(records, "record");
 
 /** The first record of a page that the reader asked for gets the focus, which its button may just have lost. */
-function useFocusOnMore({ records, more }: Records) {
+function useFocusOnMore<T>({ records, more }: Records<T>) {
   const list = useRef<HTMLDivElement>(null);
   const next = useRef<number | null>(null);
   useEffect(() => {
@@ -35,8 +33,8 @@ function useFocusOnMore({ records, more }: Records) {
   return { list, moreAndFocus };
 }
 
-export function RecordList({ title, evaluation, query, version, otherName }: ListProps) {
-  const loaded = useRecords(`/v1/evaluations/${encodeURIComponent(evaluation)}/records`, query, version);
+export function RecordList<T extends { id: string }>({ title, source, draw }: ListProps<T>) {
+  const loaded = useRecords(source);
   const { records, hasMore, loading, failure, again } = loaded;
   const { list, moreAndFocus } = useFocusOnMore(loaded);
   return (
@@ -50,9 +48,7 @@ export function RecordList({ title, evaluation, query, version, otherName }: Lis
       {failure !== null && <Failed failure={failure} again={again} />}
       {records === null && loading && <Loading what="records" />}
       <div ref={list} aria-busy={loading}>
-        {records?.map((record) => (
-          <Record key={record.id} record={record} metric={String(query.metric)} otherName={otherName} />
-        ))}
+        {records?.map(draw)}
       </div>
       {hasMore && (
         <button type="button" class="more" disabled={loading} onClick={moreAndFocus}>

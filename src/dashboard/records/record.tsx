@@ -1,23 +1,10 @@
 // One graded response.
-import type { Graded, Scores } from "../answers.ts";
-import { count, points } from "../format.ts";
+import type { Graded, Scores } from "../answers/evaluations.ts";
+import { count, finished, points } from "../format.ts";
 import { metricLabel } from "../metrics.ts";
 import { Unknown } from "../states.tsx";
+import { Prompt } from "./prompt.tsx";
 import { Parting, Written } from "./text.tsx";
-
-const Prompt = ({ prompt }: Pick<Graded, "prompt">) =>
-  typeof prompt === "string" ? (
-    <Written text={prompt} />
-  ) : (
-    <ol class="turns">
-      {prompt.map(({ role, content }, i) => (
-        <li key={i}>
-          <span class="role">{role}</span>
-          <Written text={content} />
-        </li>
-      ))}
-    </ol>
-  );
 
 const Grades = ({ scores, metric }: { scores: Scores; metric: string }) => (
   <ul class="grades">
@@ -28,9 +15,6 @@ const Grades = ({ scores, metric }: { scores: Scores; metric: string }) => (
     ))}
   </ul>
 );
-
-const finished = (reason: Graded["finish_reason"]): string | null =>
-  reason === null ? null : reason === "length" ? "cut at the length limit" : `finished: ${reason}`;
 
 const factsOf = ({ seed, num_tokens, finish_reason }: Graded): string =>
   [`seed ${seed}`, num_tokens === null ? null : count(num_tokens, "token"), finished(finish_reason)]

@@ -1,6 +1,7 @@
 // The other evaluations of the same board, and what the board's data set is called.
-import { isBoards, isLeaderboard } from "../answers.ts";
-import type { Evaluation } from "../answers.ts";
+import { isBoards } from "../answers/boards.ts";
+import { isLeaderboard } from "../answers/evaluations.ts";
+import type { Evaluation } from "../answers/evaluations.ts";
 import { address } from "../api.ts";
 import { BOARDS, termsOf } from "../board/place.ts";
 import { modelName } from "../format.ts";
@@ -27,7 +28,7 @@ export function useRivals(evaluation: Evaluation, { metric }: Filter): Rival[] {
     .map((entry) => ({ evaluation: entry.evaluation, name: modelName(entry) }));
 }
 
-export function useDatasetName({ dataset }: Evaluation): string {
+export function useDatasetName({ dataset }: { dataset: string }): string {
   const boards = useAnswer(BOARDS, isBoards);
   return boards.value?.data.find((board) => board.dataset === dataset)?.dataset_name ?? dataset;
 }

@@ -1,73 +1,9 @@
-// What an evaluation is, how far it is, and its figures.
-import type { Generation } from "../../wire/generation.ts";
-import type { Evaluation, Interval } from "../answers.ts";
-import { count, day, points, range, rowsName } from "../format.ts";
-import { IntervalPlot } from "../interval.tsx";
+// What an evaluation is, and its figures.
+import type { Evaluation } from "../answers/evaluations.ts";
+import { day, rowsName } from "../format.ts";
 import { metricAbout, metricLabel } from "../metrics.ts";
-
-export const isUnderWay = ({ status }: Evaluation): boolean => status === "queued" || status === "running";
-
-const sampling = ({ temperature, top_p, top_k }: Generation): string =>
-  temperature === 0
-    ? "greedy"
-    : [
-        `temperature ${temperature}`,
-        ...(top_p < 1 ? [`top-p ${top_p}`] : []),
-        ...(top_k > 0 ? [`top-k ${top_k}`] : []),
-      ].join(", ");
-
-const generated = (generation: Generation | null): string => {
-  if (generation === null) return "given, not generated here";
-  const { max_new_tokens, seeds, stop } = generation;
-  const ends = stop.length === 0 ? [] : [`stops at ${stop.map((end) => JSON.stringify(end)).join(", ")}`];
-  const of = `${seeds.length === 1 ? "seed" : "seeds"} ${seeds.join(", ")}`;
-  return [sampling(generation), `at most ${count(max_new_tokens, "token")}`, ...ends, of].join("; ");
-};
-
-function Figure({ metric, interval }: { metric: string; interval: Interval | null }) {
-  return (
-    <li>
-      <span class="name" title={metricAbout(metric)}>
-        {metricLabel(metric)}
-      </span>
-      {interval === null ? (
-        <span class="quiet">not graded</span>
-      ) : (
-        <>
-          <span>
-            <strong>{points(interval.mean)}</strong> <span class="quiet">{range(interval)}</span>
-          </span>
-          <IntervalPlot figures={interval} />
-        </>
-      )}
-    </li>
-  );
-}
-
-/** Responses that it will have: one of each item and seed. */
-const total = ({ n, generation }: Evaluation): number => n * (generation?.seeds.length ?? 1);
-
-export const Progress = ({ evaluation }: { evaluation: Evaluation }) => {
-  const { status, done, error } = evaluation;
-  if (isUnderWay(evaluation)) {
-    return (
-      <div class="notice">
-        <label>
-          {status === "queued" ? "Waiting for a worker" : "Under way"}: {done.toLocaleString("en")} of{" "}
-          {count(total(evaluation), "response")}
-          <progress max={total(evaluation)} value={done} />
-        </label>
-      </div>
-    );
-  }
-  if (status === "completed") return null;
-  return (
-    <p class="notice failed">
-      <strong>This evaluation {status === "failed" ? "failed" : "was cancelled"}.</strong>{" "}
-      {error !== null && `${error.message} (${error.code})`}
-    </p>
-  );
-};
+import { Figure } from "./figure.tsx";
+import { generationText } from "./generation.ts";
 
 export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset: string }) => (
   <dl class="facts">
@@ -86,7 +22,7 @@ export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset
       </>
     )}
     <dt>Responses</dt>
-    <dd>{generated(evaluation.generation)}</dd>
+    <dd>{evaluation.generation === null ? "given, not generated here" : generationText(evaluation.generation)}</dd>
     <dt>Questions</dt>
     <dd>{evaluation.n.toLocaleString("en")}</dd>
     <dt>Made</dt>
@@ -99,7 +35,7 @@ export const Facts = ({ evaluation, dataset }: { evaluation: Evaluation; dataset
 export const Figures = ({ metrics }: { metrics: NonNullable<Evaluation["metrics"]> }) => (
   <ul class="figures" aria-label="Figures">
     {Object.entries(metrics).map(([metric, interval = null]) => (
-      <Figure key={metric} metric={metric} interval={interval} />
+      <Figure key={metric} name={metricLabel(metric)} about={metricAbout(metric)} interval={interval} />
     ))}
   </ul>
 );

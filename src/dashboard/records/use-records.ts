@@ -1,38 +1,44 @@
 // The records of one evaluation under a filter, page after page.
 import { useEffect, useRef, useState } from "preact/hooks";
-import { isRecords } from "../answers.ts";
-import type { Graded } from "../answers.ts";
+import type { List } from "../answers/common.ts";
 import { address, failureOf, read } from "../api.ts";
 import type { Failure, Query } from "../api.ts";
+import type { Is } from "../guards.ts";
 
 const PAGE = 20;
 /** The most that one answer holds. */
 const MOST = 100;
 
-interface State {
-  records: Graded[] | null;
+interface State<T> {
+  records: T[] | null;
   hasMore: boolean;
   loading: boolean;
   failure: Failure | null;
 }
 
-export interface Records extends State {
+export interface Records<T> extends State<T> {
   more: () => void;
   again: () => void;
 }
 
-const START: State = { records: null, hasMore: false, loading: true, failure: null };
+export interface Source<T> {
+  path: string;
+  /** Which of the records there. */
+  query: Query;
+  is: Is<List<T>>;
+  /** Changes when the evaluation has more responses: what is shown is asked for again, as far as it goes. */
+  version: number;
+}
 
-/** @param version changes when the evaluation has more responses: what is shown is asked for again, as far as it goes */
-export function useRecords(path: string, filter: Query, version: number): Records {
-  const [state, setState] = useState(START);
+export function useRecords<T extends { id: string }>({ path, query: filter, is, version }: Source<T>): Records<T> {
+  const [state, setState] = useState<State<T>>({ records: null, hasMore: false, loading: true, failure: null });
   const request = useRef<AbortController | null>(null);
   const shown = useRef({ url: "", records: 0 });
-  const load = (query: Query, before: readonly Graded[]) => {
+  const load = (query: Query, before: readonly T[]) => {
     request.current?.abort();
     const own = (request.current = new AbortController());
     setState((last) => ({ ...last, loading: true, failure: null }));
-    read(address(path, { ...filter, ...query }), isRecords, own.signal).then(
+    read(address(path, { ...filter, ...query }), is, own.signal).then(
       ({ data, has_more }) => {
         const records = [...before, ...data];
         shown.current.records = records.length;

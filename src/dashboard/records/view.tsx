@@ -1,7 +1,6 @@
 // One evaluation: what it is, and its records, right and wrong side by side.
-import { isEvaluation } from "../answers.ts";
-import type { Evaluation } from "../answers.ts";
-import { address } from "../api.ts";
+import { isEvaluation, isRecords } from "../answers/evaluations.ts";
+import type { Evaluation } from "../answers/evaluations.ts";
 import type { Query } from "../api.ts";
 import { placeOf } from "../board/place.ts";
 import { modelName } from "../format.ts";
@@ -15,7 +14,11 @@ import { filterAt } from "./place.ts";
 import type { Filter } from "./place.ts";
 import { useDatasetName, useRivals, withNamed } from "./rivals.ts";
 import type { Rival } from "./rivals.ts";
-import { Facts, Figures, Progress, isUnderWay } from "./summary.tsx";
+import { Progress, isUnderWay, versionOf } from "./progress.tsx";
+import { Record } from "./record.tsx";
+import { Facts, Figures } from "./summary.tsx";
+
+const pathOf = (id: string): string => `/v1/evaluations/${encodeURIComponent(id)}`;
 
 const OUTCOMES: Readonly<Record<string, readonly (string | null)[]>> = {
   both: ["right", "wrong"],
@@ -49,10 +52,13 @@ function Lists({ evaluation, filter, rivals }: { evaluation: Evaluation; filter:
           <RecordList
             key={titleOf(outcome)}
             title={titleOf(outcome)}
-            evaluation={evaluation.id}
-            query={queryOf(filter, outcome)}
-            version={isUnderWay(evaluation) ? evaluation.done : -1}
-            otherName={otherName}
+            source={{
+              path: `${pathOf(evaluation.id)}/records`,
+              query: queryOf(filter, outcome),
+              is: isRecords,
+              version: versionOf(evaluation),
+            }}
+            draw={(record) => <Record key={record.id} record={record} metric={filter.metric} otherName={otherName} />}
           />
         ))}
       </div>
@@ -69,20 +75,20 @@ function Shown({ evaluation, filter }: { evaluation: Evaluation; filter: Filter 
   const metrics = [...new Set([...graded, filter.metric])];
   return (
     <>
-      <Progress evaluation={evaluation} />
+      <Progress of={evaluation} what="response" />
       <div class="summary">
         <Facts evaluation={evaluation} dataset={dataset} />
         {evaluation.metrics !== null && <Figures metrics={evaluation.metrics} />}
       </div>
       <Filters evaluation={evaluation} filter={filter} metrics={metrics} rivals={rivals} />
-      <Export evaluation={evaluation.id} />
+      <Export path={`${pathOf(evaluation.id)}/records`} name={evaluation.id} />
       <Lists evaluation={evaluation} filter={filter} rivals={rivals} />
     </>
   );
 }
 
 export function EvaluationView({ id, query }: { id: string; query: URLSearchParams }) {
-  const answer = useAnswer(address(`/v1/evaluations/${encodeURIComponent(id)}`, {}), isEvaluation);
+  const answer = useAnswer(pathOf(id), isEvaluation);
   const { value, failure, again } = answer;
   useRefresh(value !== null && failure === null && isUnderWay(value), answer);
   return (

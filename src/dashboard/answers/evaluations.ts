@@ -1,23 +1,12 @@
-// What the page reads of the answers, and the guard of each.
-import type { Failure, Message } from "../wire/common.ts";
-import type * as wire from "../wire/evaluations.ts";
-import type { Generation } from "../wire/generation.ts";
-import { dictionary, either, flag, listOf, number, object, orNull, text } from "./guards.ts";
-import type { Is, Read } from "./guards.ts";
-
-export interface List<T> {
-  data: T[];
-  has_more: boolean;
-}
-
-/** What all evaluations of one ranking have in common. */
-export type Board = Read<
-  Pick<wire.Board, "dataset" | "dataset_name" | "split" | "template" | "limit" | "pattern" | "models" | "newest_at">
->;
+// What the page reads of evaluations, their records and their leaderboard.
+import type * as wire from "../../wire/evaluations.ts";
+import { dictionary, flag, listOf, number, object, orNull, text } from "../guards.ts";
+import type { Read } from "../guards.ts";
+import { isFailure, isGeneration, isInterval, isPrompt, page } from "./common.ts";
+import type { Interval } from "./common.ts";
 
 /** By metric, since a server may know more of them than this page. */
 export type Scores = Partial<Record<string, number | null>>;
-export type Interval = NonNullable<wire.EvaluationMetrics["exact_match"]>;
 
 type EvaluationFields =
   | "id"
@@ -55,21 +44,6 @@ export interface Graded extends Read<Pick<wire.EvaluationRecord, RecordFields>> 
 export type Entry = Read<wire.LeaderboardEntry>;
 export type Leaderboard = Read<Pick<wire.Leaderboard, "metric" | "data" | "detectable_difference" | "note">>;
 
-const page = <T>(is: Is<T>): Is<List<T>> => object<List<T>>({ data: listOf(is), has_more: flag });
-
-export const isBoards = page(
-  object<Board>({
-    dataset: text,
-    dataset_name: text,
-    split: text,
-    template: orNull(text),
-    limit: orNull(number),
-    pattern: orNull(text),
-    models: number,
-    newest_at: text,
-  }),
-);
-
 const isEntry = object<Entry>({
   rank: number,
   group: number,
@@ -92,17 +66,6 @@ export const isLeaderboard = object<Leaderboard>({
   note: text,
 });
 
-const isGeneration = object<Read<Generation>>({
-  max_new_tokens: number,
-  temperature: number,
-  top_p: number,
-  top_k: number,
-  stop: listOf(text),
-  seeds: listOf(number),
-});
-
-const isInterval = object<Interval>({ mean: number, low: number, high: number, n: number });
-
 export const isEvaluation = object<Evaluation>({
   id: text,
   created_at: text,
@@ -118,7 +81,7 @@ export const isEvaluation = object<Evaluation>({
   n: number,
   done: number,
   metrics: orNull(dictionary(orNull(isInterval))),
-  error: orNull(object<Failure>({ code: text, message: text, retryable: flag })),
+  error: orNull(isFailure),
 });
 
 const isScores = dictionary(orNull(number));
@@ -128,7 +91,7 @@ export const isRecords = page(
     id: text,
     item: text,
     seed: number,
-    prompt: either(text, listOf(object<Read<Message>>({ role: text, content: text }))),
+    prompt: isPrompt,
     references: listOf(text),
     response: text,
     finish_reason: orNull(text),
@@ -137,6 +100,3 @@ export const isRecords = page(
     other: orNull(object<Other>({ response: text, metrics: isScores })),
   }),
 );
-
-/** The body of an answer that is not 2xx; a proxy on the way may have sent something else. */
-export const isProblem = object<{ error: { message: string } }>({ error: object({ message: text }) });
