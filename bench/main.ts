@@ -2,6 +2,7 @@
 import { UserError } from "../scripts/stack/hold.ts";
 import { fail } from "../scripts/stack/lifetime.ts";
 import { distill } from "./distill.ts";
+import { edge } from "./edge.ts";
 import type { Goal } from "./goal.ts";
 import { generate } from "./generate.ts";
 import { lmEval } from "./lm-eval.ts";
@@ -11,6 +12,7 @@ import { score } from "./score.ts";
 
 const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = {
   distill,
+  edge,
   records,
   score,
   generate,

@@ -90,6 +90,11 @@ export const RETRY_AFTER_S = 1;
 
 /** A key's look-up is trusted this long, ms: a revocation takes effect within it. */
 export const KEY_CACHE_MS = 10 * SECOND;
+/** A model's look-up is trusted this long, ms: as a key's. */
+export const MODEL_CACHE_MS = KEY_CACHE_MS;
+/** Known log-probabilities that an isolate keeps in memory: for so long, ms, and so many tokens, 10 MB of its 128. */
+export const KNOWN_CACHE_MS = 60 * SECOND;
+export const KNOWN_CACHE_TOKENS = 100_000;
 /** An Idempotency-Key is honoured this long, ms. */
 export const IDEMPOTENCY_MS = 24 * 60 * 60 * SECOND;
 /** A blob that no pointer names is removed after this long, ms. */

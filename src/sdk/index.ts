@@ -10,6 +10,8 @@ import type { CreateModel } from "../wire/models.ts";
 import { Model, ModelList } from "../wire/models.ts";
 import type { CreatePreferences, CreateScores } from "../wire/scores.ts";
 import { PreferenceList, ScoreList } from "../wire/scores.ts";
+import { TeacherScores } from "../wire/teacher-scores.ts";
+import type { CreateTeacherScores } from "../wire/teacher-scores.ts";
 import { ApiError } from "./errors.ts";
 import { Evaluations } from "./evaluations.ts";
 import { Http } from "./http.ts";
@@ -43,6 +45,11 @@ export class Understudy {
   /** Implicit rewards of responses to one prompt. Waits for a worker where one is needed. */
   scores(body: z.input<typeof CreateScores>): Promise<ScoreList> {
     return this.#http.work(ScoreList, "/v1/scores", { method: "POST", body });
+  }
+
+  /** Has a teacher's log-probabilities of a data set computed, and says how far that is: ask until `jobs` is empty. */
+  teacherScores(body: z.input<typeof CreateTeacherScores>): Promise<TeacherScores> {
+    return this.#http.json(TeacherScores, "/v1/teacher-scores", { method: "POST", body });
   }
 
   /** Preferences between given responses, or between teacher's and student's answers. */

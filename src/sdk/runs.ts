@@ -1,5 +1,7 @@
 // Runs: create, take steps, follow events, read steps and checkpoints.
 import type { z } from "zod";
+import { Export } from "../wire/exports.ts";
+import type { Precision } from "../wire/exports.ts";
 import type { TakeSteps } from "../wire/runs.ts";
 import { Checkpoint, CheckpointList, Run, RunEvent, RunList, StepList } from "../wire/runs.ts";
 import type { CreateRun as CreateRunSchema } from "../wire/runs.ts";
@@ -86,11 +88,16 @@ export class Runs {
     return this.#http.work(Checkpoint, `/v1/runs/${id}/checkpoints`, { method: "POST" });
   }
 
-  /** One file of a checkpoint, as a stream of bytes. */
-  async download(checkpoint: Checkpoint, name: string): Promise<Response> {
-    const file = checkpoint.files.find((candidate) => candidate.name === name);
-    if (file === undefined)
-      throw new RangeError(`${checkpoint.id} has ${checkpoint.files.map((f) => f.name).join(", ")}, no ${name}`);
+  /** Makes what runs at the edge and in a browser of a checkpoint, or returns what was made before. */
+  export(id: string, step: number | string, precision: Precision): Promise<Export> {
+    const path = `/v1/runs/${id}/checkpoints/${step}/exports`;
+    return this.#http.work(Export, path, { method: "POST", body: { precision } });
+  }
+
+  /** One file of a checkpoint or an export, as a stream of bytes. */
+  async download(of: Pick<Checkpoint | Export, "id" | "files">, name: string): Promise<Response> {
+    const file = of.files.find((candidate) => candidate.name === name);
+    if (file === undefined) throw new RangeError(`${of.id} has ${of.files.map((f) => f.name).join(", ")}, no ${name}`);
     return this.#http.send(file.href);
   }
 }

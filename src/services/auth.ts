@@ -7,18 +7,16 @@ import { findKey } from "../store/keys.ts";
 import type { KeyRow, ProjectRow } from "../store/keys.ts";
 import type { Caller, Project } from "./context.ts";
 import { sha256 } from "./identity.ts";
+import { Lately } from "./lately.ts";
 
 const KEY = /^us_([0-9A-Za-z]{24})_([0-9A-Za-z_-]{43})$/;
-/** Look-ups kept at once: a bound on memory, far above the keys that one isolate sees in ten seconds. */
-const CACHED_KEYS = 1000;
-
 interface Known {
   key: KeyRow;
   project: ProjectRow | null;
-  until: number;
 }
 
-const known = new Map<string, Known>();
+/** As many as a bound on memory allows, far above the keys that one isolate sees in ten seconds. */
+const known = new Lately<Known>({ ms: KEY_CACHE_MS, size: 1000 });
 
 /** The secret text of key `id`: shown once, never stored. */
 export function newSecret(id: string): string {
@@ -44,15 +42,11 @@ function sameDigest(a: string, b: string): boolean {
 }
 
 async function lookUp(env: Env, id: string, now: number): Promise<Known | null> {
-  const cached = known.get(id);
-  if (cached !== undefined && cached.until > now) return cached;
-  known.delete(id);
+  const cached = known.get(id, now);
+  if (cached !== null) return cached;
   const found = await findKey(database(env.DB), id);
-  if (found === null) return null;
-  if (known.size >= CACHED_KEYS) known.clear();
-  const entry = { ...found, until: now + KEY_CACHE_MS };
-  known.set(id, entry);
-  return entry;
+  if (found !== null) known.set(id, found, now);
+  return found;
 }
 
 /** The caller behind an `Authorization` header. */

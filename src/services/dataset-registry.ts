@@ -2,7 +2,6 @@
 import { ApiError } from "../errors.ts";
 import { blobKey, deleteBlobs, discardTeacherCache, getBlob, putBlob } from "../store/blobs.ts";
 import { datasetUser, findDatasetRow, listDatasetRows, putDataset, removeDataset } from "../store/datasets.ts";
-import { forgetLogprobs } from "../store/logprobs.ts";
 import { unknownCursor } from "../store/page.ts";
 import { Row } from "../wire/datasets.ts";
 import type { Dataset } from "../wire/datasets.ts";
@@ -11,6 +10,7 @@ import { findDataset, storedSplit } from "./datasets.ts";
 import type { StoredDataset, StoredSplit } from "./datasets.ts";
 import { assertSameRequest, refusingTakenName } from "./idempotency.ts";
 import { digest, resourceId, sha256 } from "./identity.ts";
+import { forgetKnown } from "./known-logprobs.ts";
 import { lines } from "./lines.ts";
 import { page } from "./list.ts";
 import { concat } from "./stream.ts";
@@ -113,7 +113,7 @@ export async function deleteDataset(ctx: Context, id: string) {
     throw new ApiError("in_use", `Data set ${row.name} is used by ${user}; delete that first.`, { param: "id" });
   // First: a deletion that is cut short here may be asked for again.
   await discardTeacherCache(ctx.env.BLOBS, ctx.project.id);
-  await forgetLogprobs(ctx.db, ctx.project.id);
+  await forgetKnown(ctx);
   await removeDataset(ctx.db, ctx.project.id, row.id);
   await deleteBlobs(
     ctx.env.BLOBS,

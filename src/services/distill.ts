@@ -7,6 +7,7 @@ import type { CreateRun, Run, Step, TakeSteps } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
 import { digest, resourceId } from "./identity.ts";
 import { page } from "./list.ts";
+import { forgetModels } from "./models.ts";
 import type { Page } from "./list.ts";
 import { prepareRun } from "./run-spec.ts";
 import { settled } from "./submit.ts";
@@ -50,6 +51,7 @@ export async function deleteRun(ctx: Context, id: string): Promise<void> {
   unwrap(await ctx.pool.deleteRun(ctx.project.id, id));
   // The outbox says so too; this only keeps the lists from showing it for another moment.
   await buryRun(ctx.db, id);
+  forgetModels(ctx.project.id);
 }
 
 /** `{to}` is idempotent by itself; `{count}` adds to whatever the target is, so a blind retry would train further. */

@@ -1,13 +1,22 @@
 // Log-probabilities that were computed before. A key names all that they depend on, as the frozen teacher's cache does:
 // there the token ids, here what those are made of, so that finding them needs no tokenizer.
-import { findLogprobs, putLogprobs } from "../store/logprobs.ts";
+import { KNOWN_CACHE_MS, KNOWN_CACHE_TOKENS } from "../config.ts";
+import { findLogprobs, forgetLogprobs, putLogprobs } from "../store/logprobs.ts";
 import type { Prompt, Template } from "../wire/common.ts";
 import type { Precision } from "../wire/exports.ts";
 import type { ResponseLogprobs, ScoredResponse } from "../wire/payloads.ts";
 import type { Context } from "./context.ts";
 import { digest } from "./identity.ts";
+import { Lately } from "./lately.ts";
 import type { ResolvedModel } from "./models.ts";
 import type { Pair } from "./score.ts";
+
+/** Tokens, with their texts about 100 bytes each. What is known never changes; only that it is deleted shows late. */
+const lately = new Lately<ResponseLogprobs>({
+  ms: KNOWN_CACHE_MS,
+  size: KNOWN_CACHE_TOKENS,
+  sizeOf: ({ token_ids: ids }) => ids.length,
+});
 
 /** Raised when the numbers of equal keys change. */
 const FORMAT = 1;
@@ -38,16 +47,40 @@ export const keysOf = (model: ResolvedModel, source: Source, sequences: Sequence
   );
 };
 
-/** By item, then by response; null where they are not known. */
+/** Of each model by item, then by response; null where they are not known. */
 export async function known(
   ctx: Context,
-  model: ResolvedModel,
+  models: readonly ResolvedModel[],
   source: Source,
   sequences: Sequences,
-): Promise<(ResponseLogprobs | null)[][]> {
-  const keys = await keysOf(model, source, sequences);
-  const found = await findLogprobs(ctx.db, ctx.project.id, keys.flat());
-  return keys.map((item) => item.map((key) => found.get(key) ?? null));
+): Promise<(ResponseLogprobs | null)[][][]> {
+  const keys = await Promise.all(models.map((model) => keysOf(model, source, sequences)));
+  const found = await find(ctx, keys.flat(2));
+  return keys.map((items) => items.map((item) => item.map((key) => found.get(key) ?? null)));
+}
+
+const placeOf = (ctx: Context, key: string): string => `${ctx.project.id} ${key}`;
+
+/** From this isolate's memory, the others from the record. */
+async function find(ctx: Context, keys: readonly string[]): Promise<Map<string, ResponseLogprobs>> {
+  const found = new Map<string, ResponseLogprobs>();
+  for (const key of keys) {
+    const value = lately.get(placeOf(ctx, key));
+    if (value !== null) found.set(key, value);
+  }
+  const missing = keys.filter((key) => !found.has(key));
+  if (missing.length === 0) return found;
+  for (const [key, value] of await findLogprobs(ctx.db, ctx.project.id, missing)) {
+    found.set(key, value);
+    lately.set(placeOf(ctx, key), value);
+  }
+  return found;
+}
+
+/** Deletes all of the project's, as where a data set of its goes. */
+export async function forgetKnown(ctx: Context): Promise<void> {
+  await forgetLogprobs(ctx.db, ctx.project.id);
+  lately.deleteAll(`${ctx.project.id} `);
 }
 
 /** Keeps what was computed; `values` by item, then by response. */

@@ -12,6 +12,7 @@ import { page } from "./list.ts";
 import {
   currentModel,
   findCheckpoint,
+  forgetModels,
   missingModel,
   pruneLayers,
   resolveCheckpoint,
@@ -135,5 +136,6 @@ export async function deleteModel(ctx: Context, name: string) {
     throw new ApiError("in_use", `Model ${row.name} is used by ${user}; delete that first.`, { param: "model" });
   if (row.facts !== null) await forgetModelLogprobs(ctx.db, ctx.project.id, row.facts.weights_digest);
   await removeModel(ctx.db, ctx.project.id, row.id);
+  forgetModels(ctx.project.id);
   return { id: row.id, object: "model", deleted: true as const };
 }

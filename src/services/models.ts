@@ -1,4 +1,5 @@
 // Models by whatever name a request uses: an id, a name in the project, or a checkpoint of a run.
+import { MODEL_CACHE_MS } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import type { JobState, StoredCheckpoint } from "../pool/api.ts";
 import { findModel } from "../store/models.ts";
@@ -6,6 +7,7 @@ import type { ModelRow } from "../store/models.ts";
 import type { ModelFacts, ModelRef } from "../wire/models.ts";
 import type { CreateRun } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
+import { Lately } from "./lately.ts";
 
 export interface ResolvedModel {
   id: string;
@@ -105,8 +107,24 @@ export async function currentModel(ctx: Context, name: string): Promise<ModelRow
   return withOutcome(row, await ctx.pool.getJob(ctx.project.id, row.job));
 }
 
-/** The model that `name` stands for, ready to be used; `param` is the request's field that holds the name. */
+/** As many as a bound on memory allows, far above those that one isolate serves in ten seconds. */
+const lately = new Lately<ResolvedModel>({ ms: MODEL_CACHE_MS, size: 1000 });
+
+/** The model that `name` stands for, ready to be used; `param` is the request's field that holds the name. What was found
+ * lately is trusted, but for `@best`, which may be another at any time: of one that is deleted the end shows a little late. */
 export async function resolveModel(ctx: Context, name: string, param: string): Promise<ResolvedModel> {
+  const key = `${ctx.project.id} ${name}`;
+  const found = lately.get(key);
+  if (found !== null) return found;
+  const model = await findModelNamed(ctx, name, param);
+  if (!name.endsWith("@best")) lately.set(key, model);
+  return model;
+}
+
+/** Makes this isolate look the project's models up again. */
+export const forgetModels = (project: string): void => lately.deleteAll(`${project} `);
+
+async function findModelNamed(ctx: Context, name: string, param: string): Promise<ResolvedModel> {
   const stored = await findCheckpoint(ctx, name, param);
   if (stored !== null) return resolveCheckpoint(ctx, stored, param);
   const row = await currentModel(ctx, name);

@@ -42,7 +42,10 @@ type Refusal = Extract<Awaited<ReturnType<ScorerApi["score"]>>, { ok: false }>;
 
 const count = (values: readonly (readonly unknown[])[]): number => values.reduce((sum, item) => sum + item.length, 0);
 
-const complete = (values: readonly (readonly (ResponseLogprobs | null)[])[]): ResponseLogprobs[][] | null => {
+type Values = (ResponseLogprobs | null)[][];
+
+/** Null unless all are there. */
+const complete = (values: Values = [[null]]): ResponseLogprobs[][] | null => {
   const found = values.map((item) => item.filter((value) => value !== null));
   return count(found) === count(values) ? found : null;
 };
@@ -63,14 +66,20 @@ function workOf({ model }: ExportRow, { items }: Sequences): number {
   return model.parameters * items.reduce((n, { prompt, responses }) => n + sum([prompt, ...responses]), 0);
 }
 
-async function planOf(ctx: Context, model: ResolvedModel, sequences: Sequences, compute: Compute): Promise<Plan> {
-  const fromPool = complete(await known(ctx, model, "pool", sequences));
-  if (fromPool !== null) return { side: { source: "pool", values: fromPool, hit: true, difference: null } };
+/** What workers have computed of it; else its export's numbers, or the export that computes them. */
+async function planOf(
+  ctx: Context,
+  model: ResolvedModel,
+  byWorkers: ResponseLogprobs[][] | null,
+  { sequences, compute }: { sequences: Sequences; compute: Compute },
+): Promise<Plan> {
+  if (byWorkers !== null) return { side: { source: "pool", values: byWorkers, hit: true, difference: null } };
   const row = await fittingExport(ctx, model);
   if (row === null) {
     return { unavailable: "has no export that fits the edge, and not all of its log-probabilities are known" };
   }
-  const kept = complete(await known(ctx, model, row.precision, sequences));
+  const [there] = await known(ctx, [model], row.precision, sequences);
+  const kept = complete(there);
   if (kept !== null) return { side: sideOf(row, kept, true) };
   const slower = compute === "auto" && workOf(row, sequences) > AUTO_EDGE_WORK;
   return slower ? { unavailable: "is sooner computed by a worker" } : { row };
@@ -154,8 +163,11 @@ export async function scoreAtEdge(
   compute: Compute,
 ): Promise<EdgeScores | null> {
   if (compute === "pool") return null;
-  const planFor = (role: Role): Promise<Plan> => planOf(ctx, pair[role], sequences, compute);
-  const [teacher, student] = await Promise.all([planFor("teacher"), planFor("student")]);
+  const byWorkers = await known(ctx, [pair.teacher, pair.student], "pool", sequences);
+  const planFor = (role: Role, values: Values | undefined): Promise<Plan> =>
+    planOf(ctx, pair[role], complete(values), { sequences, compute });
+  const teacher = await planFor("teacher", byWorkers[0]);
+  const student = await planFor("student", byWorkers[1]);
   // Nothing is computed before it is clear that both can be.
   if ("unavailable" in teacher) {
     return otherwise(compute, unavailable("teacher", pair.names.teacher, teacher.unavailable));
