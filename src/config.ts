@@ -106,6 +106,12 @@ export const TEACHER_CACHE_DAYS = 30;
 export const MAX_EDGE_BYTES = 56 * MIB;
 /** Parameters times tokens up to which `compute: auto` has an export compute: a worker is sooner done with more. */
 export const AUTO_EDGE_WORK = 1_000_000_000;
+/** Tokens of an answer that the scorer generates: short answers, so that a call's CPU is bounded. */
+export const MAX_EDGE_TOKENS = 32;
+/** Parameters times tokens of one call to the scorer for an evaluation: about 5 s of CPU, half of what a call may take. */
+export const EDGE_CALL_WORK = 6_000_000_000;
+/** The pool's own worker at the edge goes when it has had nothing to do for this long, ms. */
+export const EDGE_IDLE_MS = 2 * SECOND;
 /** Requests of one key a minute; above it 429. */
 export const REQUESTS_PER_MINUTE = 6000;
 

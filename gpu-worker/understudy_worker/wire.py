@@ -244,6 +244,14 @@ class Drain(WireModel):
     move_to: str | None
 
 
+class EdgeArtifact(WireModel):
+    model_config = ConfigDict(
+        extra='forbid',
+    )
+    model: EdgeModel
+    files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
+
+
 class EdgeModel(WireModel):
     model_config = ConfigDict(
         extra='forbid',
@@ -389,6 +397,7 @@ class GeneratePayload(WireModel):
     model: ModelRef
     template: Template
     generation: Generation
+    artifact: EdgeArtifact | None
     batches: Annotated[list[GenerateBatch], Field(min_length=1)]
 
 
@@ -536,7 +545,7 @@ class JobAck(WireModel):
     ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
-JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train', 'export'])
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train', 'export', 'generate_edge'])
 
 
 class JobTick(WireModel):
@@ -685,8 +694,8 @@ ModelName = TypeAliasType(
     Annotated[
         str,
         Field(
-            description="a model's id, its name in the project, or a checkpoint such as run_x@120",
-            pattern='^[0-9A-Za-z][0-9A-Za-z._@-]{0,127}$',
+            description="a model's id, its name in the project, a checkpoint such as run_x@120, or, of evaluations, an export such as run_x@120:int8",
+            pattern='^[0-9A-Za-z][0-9A-Za-z._@:-]{0,127}$',
         ),
     ],
 )

@@ -3,7 +3,8 @@
 import type { ErrorCode } from "../errors.ts";
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
-import type { GenerateBatch, GeneratePayload, JobKind, Output, Payload } from "../wire/payloads.ts";
+import type { GenerateBatch, GeneratePayload } from "../wire/batches.ts";
+import type { JobKind, Output, Payload } from "../wire/payloads.ts";
 import type { PreferBatch, PreferPayload } from "../wire/pairs.ts";
 import type { Delta } from "../wire/pool.ts";
 import type { AnyEvaluation } from "../wire/preference-evaluations.ts";

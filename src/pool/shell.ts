@@ -3,10 +3,11 @@ import { z } from "zod";
 import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
-import type { Lease, ToWorker } from "../wire/pool.ts";
+import type { Ack, Lease, ToWorker } from "../wire/pool.ts";
 import { allStored, removeGarbage } from "./blobs.ts";
 import { dispatch } from "./dispatch.ts";
 import { drain } from "./drain.ts";
+import { EdgeWorker } from "./edge/worker.ts";
 import { expire } from "./expire.ts";
 import { onClosed, onHello } from "./frames/presence.ts";
 import { decide } from "./frames/index.ts";
@@ -19,6 +20,17 @@ import type { Tables } from "./tables/index.ts";
 import { Turn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
 
+function decideFrame(
+  turn: Turn,
+  from: { boot: string; socket: string },
+  frame: WorkFrame,
+  stored: boolean | null,
+): Decision {
+  const worker = turn.tables.workers.get(from.boot);
+  if (worker?.socket !== from.socket) return { violation: "a newer socket speaks for this boot" };
+  return decide(turn, worker, frame, stored);
+}
+
 const Milliseconds = z.coerce.number().int().min(0);
 
 export class Shell {
@@ -27,6 +39,7 @@ export class Shell {
   readonly #settle: Settle<Env>;
   readonly #tables: Tables;
   readonly #waiters = new Waiters();
+  readonly #edge: EdgeWorker;
   readonly #fingerprintWaitMs: number;
   /** Frames of one socket are decided in the order in which they came. */
   readonly #queues = new Map<string, Promise<void>>();
@@ -41,6 +54,11 @@ export class Shell {
     this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS
       ? Milliseconds.parse(env.FINGERPRINT_WAIT_MS)
       : FINGERPRINT_WAIT_MS;
+    this.#edge = new EdgeWorker(env, {
+      hello: (visitor, hello) => this.turn((turn) => onHello(turn, visitor, hello)),
+      ask: (boot, frame) => this.#own(boot, frame),
+      leave: (boot, socket) => this.turn((turn) => onClosed(turn, boot, socket)),
+    });
     this.#closeLost();
   }
 
@@ -68,6 +86,7 @@ export class Shell {
     if (answerTo !== undefined && own !== null) sendFrame(answerTo.ws, own);
     this.#flush(turn);
     this.#arm();
+    if (turn.dispatch && this.#edge.socket === null && this.#tables.jobs.edgeWaits()) this.#edge.wake();
     return value;
   }
 
@@ -81,14 +100,17 @@ export class Shell {
     if (turn.sends.length === 0 && turn.closes.length === 0) return;
     const sockets = new Map(this.#ctx.getWebSockets().map((ws) => [attachmentOf(ws).socket, ws]));
     for (const { boot, frame } of turn.sends) {
-      const ws = sockets.get(this.#tables.workers.get(boot)?.socket ?? "");
+      const socket = this.#tables.workers.get(boot)?.socket ?? "";
+      const ws = sockets.get(socket);
       const large = frame.type === "lease" ? oversize(frame) : null;
       if (frame.type === "lease" && large !== null) void this.#sendLarge(boot, frame, large);
       else if (ws !== undefined) sendFrame(ws, frame);
+      else if (socket === this.#edge.socket) this.#edge.receive(frame);
     }
     for (const { socket, code, reason } of turn.closes) {
       const ws = sockets.get(socket);
       if (ws !== undefined) closeSocket(ws, code, reason);
+      else if (socket === this.#edge.socket) this.#edge.drop();
     }
   }
 
@@ -161,21 +183,22 @@ export class Shell {
   }
 
   async #work(ws: WebSocket, boot: string, socket: string, frame: WorkFrame): Promise<void> {
+    const answerTo = { ws, frame: (value: Decision) => ("ack" in value ? value.ack : null) };
     const decideWith = (stored: boolean | null): Decision =>
-      this.turn(
-        (turn): Decision => {
-          const worker = turn.tables.workers.get(boot);
-          if (worker?.socket !== socket) return { violation: "a newer socket speaks for this boot" };
-          return decide(turn, worker, frame, stored);
-        },
-        { ws, frame: (value) => ("ack" in value ? value.ack : null) },
-      );
+      this.turn((turn) => decideFrame(turn, { boot, socket }, frame, stored), answerTo);
     let decision = decideWith(null);
     if ("prefix" in decision) {
       // The fence is checked again after this wait, in the transaction that moves the pointer.
       decision = decideWith(await allStored(this.#env.BLOBS, decision.prefix, decision.blobs));
     }
     if ("violation" in decision) this.#drop(ws, 1008, decision.violation);
+  }
+
+  /** A frame of the pool's own worker, which names no blobs. */
+  #own(boot: string, frame: WorkFrame): Promise<Ack | null> {
+    const socket = this.#edge.socket ?? "";
+    const decision = this.turn((turn) => decideFrame(turn, { boot, socket }, frame, null));
+    return Promise.resolve("ack" in decision ? decision.ack : null);
   }
 
   /** Closes a socket from this side; its close event may never come. */

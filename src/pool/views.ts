@@ -33,7 +33,8 @@ export function jobState(turn: Turn, job: JobRow): JobState {
   return {
     ...jobRecord(job),
     position: job.status === "queued" ? tables.jobs.waitingAhead(job) : null,
-    workers_available: ownSeats(needsOf(turn, job), seats).length,
+    // The pool's own worker comes when it is wanted.
+    workers_available: job.kind === "generate_edge" ? 1 : ownSeats(needsOf(turn, job), seats).length,
     project: job.project,
     request: body.request,
     output: body.output,

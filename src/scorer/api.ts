@@ -1,15 +1,8 @@
 // What services ask of the scorer, a Worker of its own behind a service binding: its methods, called over RPC.
 // Refusals come back as values: an error thrown across RPC loses its class.
-import type { FileRef } from "../wire/blobs.ts";
 import type { Prompt, Template } from "../wire/common.ts";
-import type { EdgeModel } from "../wire/exports.ts";
+import type { EdgeArtifact } from "../wire/exports.ts";
 import type { ResponseLogprobs } from "../wire/payloads.ts";
-
-/** A model's export, as it lies in R2. Immutable: `model.weights_digest` and `model.precision` name it. */
-export interface EdgeArtifact {
-  model: EdgeModel;
-  files: FileRef[];
-}
 
 export type EdgeRefusalCode = "too_large" | "prompt_too_long" | "invalid_request" | "internal";
 

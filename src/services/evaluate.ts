@@ -4,7 +4,7 @@ import { GRADER_VERSIONS } from "../evaluation/graders.ts";
 import { findEvaluation } from "../store/evaluations.ts";
 import type { Row, SplitRef } from "../wire/datasets.ts";
 import type { Evaluation, EvaluateModel } from "../wire/evaluations.ts";
-import type { GenerateBatch } from "../wire/payloads.ts";
+import type { GenerateBatch } from "../wire/batches.ts";
 import type { CreateRun } from "../wire/runs.ts";
 import { assertCuttable, cut, effectiveLimit } from "./batches.ts";
 import type { Context } from "./context.ts";
@@ -13,7 +13,7 @@ import type { StoredDataset } from "./datasets.ts";
 import { getEvaluation, untilEnded } from "./evaluations.ts";
 import { assertSameRequest } from "./idempotency.ts";
 import { digest, resourceId, twinId } from "./identity.ts";
-import { resolveModel } from "./models.ts";
+import { resolveEvaluated } from "./evaluated.ts";
 import type { ResolvedModel } from "./models.ts";
 import { requestedPattern } from "./patterns.ts";
 import { provenanceOf } from "./provenance.ts";
@@ -92,8 +92,8 @@ const identityOf = (body: EvaluateModel, model: ResolvedModel, { ref, limit }: P
 /** Hands an evaluation to the pool, and returns its id, or that of the one that was asked for before. */
 export async function submitEvaluation(ctx: Context, body: EvaluateModel, route = ROUTE): Promise<string> {
   requestedPattern(body.pattern);
-  const [model, dataset] = await Promise.all([
-    resolveModel(ctx, body.model, "model"),
+  const [{ model, artifact }, dataset] = await Promise.all([
+    resolveEvaluated(ctx, body),
     findDataset(ctx, body.dataset, "dataset"),
   ]);
   const ref = splitRef(dataset, body.split, "split");
@@ -111,7 +111,7 @@ export async function submitEvaluation(ctx: Context, body: EvaluateModel, route 
     digest: requestDigest,
     identity: body.repeat ? null : await identityOf(body, model, prepared),
     evaluation: emptyEvaluation(body, model, prepared, rows.length),
-    payload: { kind: "generate", evaluation: prepared.id, model: model.ref, template, generation },
+    payload: { kind: "generate", evaluation: prepared.id, model: model.ref, template, generation, artifact },
     batches: cutBatches(rows, generation.seeds),
     cost:
       generation.seeds.length *

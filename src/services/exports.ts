@@ -3,7 +3,7 @@ import { ApiError } from "../errors.ts";
 import type { JobState } from "../pool/api.ts";
 import { findExport, listExports } from "../store/exports.ts";
 import type { ExportRow } from "../store/exports.ts";
-import type { Export, ExportOutput, Precision } from "../wire/exports.ts";
+import type { EdgeArtifact, Export, ExportOutput, Precision } from "../wire/exports.ts";
 import { getCheckpoint } from "./checkpoints.ts";
 import type { Context } from "./context.ts";
 import { download } from "./download.ts";
@@ -74,21 +74,27 @@ export async function exportPage(ctx: Context, run: string, step: string): Promi
   return envelope(rows.map(present), false, (row) => row.id);
 }
 
-async function require(ctx: Context, run: string, step: string, precision: Precision): Promise<ExportRow> {
-  const checkpoint = await checkpointId(ctx, run, step);
+async function require(ctx: Context, checkpoint: string, precision: Precision): Promise<ExportRow> {
   const row = await findExport(ctx.db, ctx.project.id, checkpoint, precision);
   if (row !== null) return row;
+  const [run = "", step = ""] = checkpoint.split("@");
   const path = `/v1/runs/${run}/checkpoints/${step}/exports`;
   throw new ApiError("not_found", `Checkpoint ${checkpoint} has no ${precision} export; POST ${path} makes one.`);
 }
 
+/** What the scorer is given of a checkpoint's export. */
+export async function artifactOf(ctx: Context, checkpoint: string, precision: Precision): Promise<EdgeArtifact> {
+  const { model, files } = await require(ctx, checkpoint, precision);
+  return { model, files };
+}
+
 export const getExport = async (ctx: Context, run: string, step: string, precision: Precision): Promise<Export> =>
-  present(await require(ctx, run, step, precision));
+  present(await require(ctx, await checkpointId(ctx, run, step), precision));
 
 export async function exportFile(
   ctx: Context,
   { run, step, precision, name }: { run: string; step: string; precision: Precision; name: string },
 ): Promise<Download> {
-  const { checkpoint, files } = await require(ctx, run, step, precision);
+  const { checkpoint, files } = await require(ctx, await checkpointId(ctx, run, step), precision);
   return download(ctx, files, name, `The ${precision} export of ${checkpoint}`);
 }

@@ -1,6 +1,6 @@
 // What the pool tells D1, in the order it happened. Each entry is drained at least once: applying one twice changes nothing.
 import type { ExportOutput } from "../wire/exports.ts";
-import type { GeneratedItem } from "../wire/payloads.ts";
+import type { GeneratedItem } from "../wire/batches.ts";
 import type { ScoredPair } from "../wire/pairs.ts";
 import type { Failure } from "../wire/common.ts";
 import type { ModelFacts } from "../wire/models.ts";

@@ -30,11 +30,15 @@ export const Name = z
   .regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/)
   .meta({ id: "Name", description: "1 to 64 letters, digits, '.', '_' or '-'; begins with a letter or a digit" });
 
-/** A model wherever one is named: its id, its name in the project, or a checkpoint id. */
+/** A model wherever one is named: its id, its name in the project, a checkpoint id, or a checkpoint's export. */
 export const ModelName = z
   .string()
-  .regex(/^[0-9A-Za-z][0-9A-Za-z._@-]{0,127}$/)
-  .meta({ id: "ModelName", description: "a model's id, its name in the project, or a checkpoint such as run_x@120" });
+  .regex(/^[0-9A-Za-z][0-9A-Za-z._@:-]{0,127}$/)
+  .meta({
+    id: "ModelName",
+    description:
+      "a model's id, its name in the project, a checkpoint such as run_x@120, or, of evaluations, an export such as run_x@120:int8",
+  });
 
 /** ISO 8601 in UTC with milliseconds. */
 export const Timestamp = z

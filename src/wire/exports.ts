@@ -58,6 +58,11 @@ export const ExportOutput = z
   })
   .meta({ id: "ExportOutput" });
 
+/** An export as it lies in R2. Immutable: `model.weights_digest` and `model.precision` name it. */
+export const EdgeArtifact = z
+  .strictObject({ model: EdgeModel, files: z.array(FileRef).min(1).max(64) })
+  .meta({ id: "EdgeArtifact" });
+
 export const CreateExport = z.strictObject({ precision: Precision.default("int8") }).meta({ id: "CreateExport" });
 
 export const Export = z
@@ -78,6 +83,7 @@ export const ExportList = listOf(Export).meta({ id: "ExportList" });
 
 export type Precision = z.infer<typeof Precision>;
 export type EdgeModel = z.infer<typeof EdgeModel>;
+export type EdgeArtifact = z.infer<typeof EdgeArtifact>;
 export type Difference = z.infer<typeof Difference>;
 export type ExportPayload = z.infer<typeof ExportPayload>;
 export type ExportOutput = z.infer<typeof ExportOutput>;

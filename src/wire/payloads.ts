@@ -1,6 +1,7 @@
 // What a leased job asks of a worker (`payload`) and what the worker answers (`output`), by kind.
 import { z } from "zod";
 import { Id, Messages, Prompt, Seed, Sha256, Template, text } from "./common.ts";
+import { GenerateOutput, GeneratePayload } from "./batches.ts";
 import { ExportOutput, ExportPayload } from "./exports.ts";
 import { CompletionSettings, FinishReason, Generation } from "./generation.ts";
 import { ModelFacts, ModelRef } from "./models.ts";
@@ -9,7 +10,18 @@ import { PlanEntry, RowsReport, RunSpec, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";
 
 export const JobKind = z
-  .enum(["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train", "export"])
+  .enum([
+    "prepare",
+    "score",
+    "complete",
+    "tokenize",
+    "compare",
+    "generate",
+    "prefer",
+    "train",
+    "export",
+    "generate_edge",
+  ])
   .meta({ id: "JobKind" });
 
 /** What people wait for: a worker holds many of them at once and works on them together, beside its long jobs. */
@@ -78,26 +90,6 @@ export const ComparePayload = z
     generation: Generation,
   })
   .meta({ id: "ComparePayload" });
-
-export const GenerateItem = z
-  .strictObject({ item: z.string(), seed: Seed, prompt: Prompt })
-  .meta({ id: "GenerateItem" });
-
-export const GenerateBatch = z
-  .strictObject({ batch: z.int().min(0), items: z.array(GenerateItem).min(1).max(32) })
-  .meta({ id: "GenerateBatch" });
-
-/** Fixed batches of an evaluation, cut at its creation; each is generated and committed whole. */
-export const GeneratePayload = z
-  .strictObject({
-    kind: z.enum(["generate"]),
-    evaluation: Id,
-    model: ModelRef,
-    template: Template,
-    generation: Generation,
-    batches: z.array(GenerateBatch).min(1),
-  })
-  .meta({ id: "GeneratePayload" });
 
 /** Steps `from..to` of a run. The worker reaches `from - 1` from its own memory if it holds exactly `head_hash` there,
  * else by loading `resume` (null: the student as registered, step 0) and replaying, verifying each of `hashes`
@@ -243,11 +235,6 @@ export const CompareOutput = z
   })
   .meta({ id: "CompareOutput" });
 
-/** A span of batches done: the items themselves went ahead in `items` messages. */
-export const GenerateOutput = z
-  .strictObject({ kind: z.enum(["generate"]), batches: z.int().min(0) })
-  .meta({ id: "GenerateOutput" });
-
 /** A span of steps done: the steps themselves went ahead in `step` messages.
  * `state_sha256` (weights and optimizer) once the run's last step is reached, else null. */
 export const TrainOutput = z
@@ -268,16 +255,6 @@ export const Output = z
   ])
   .meta({ id: "Output" });
 
-export const GeneratedItem = z
-  .strictObject({
-    item: z.string(),
-    seed: Seed,
-    response: z.string(),
-    finish_reason: FinishReason,
-    num_tokens: z.int().min(0),
-  })
-  .meta({ id: "GeneratedItem" });
-
 export type JobKind = z.infer<typeof JobKind>;
 export type Payload = z.infer<typeof Payload>;
 export type PreparePayload = z.infer<typeof PreparePayload>;
@@ -289,9 +266,6 @@ export type TokenLogprobs = z.infer<typeof TokenLogprobs>;
 export type TokenizePayload = z.infer<typeof TokenizePayload>;
 export type TokenizeOutput = z.infer<typeof TokenizeOutput>;
 export type ComparePayload = z.infer<typeof ComparePayload>;
-export type GeneratePayload = z.infer<typeof GeneratePayload>;
-export type GenerateBatch = z.infer<typeof GenerateBatch>;
-export type GeneratedItem = z.infer<typeof GeneratedItem>;
 export type TrainPayload = z.infer<typeof TrainPayload>;
 export type Output = z.infer<typeof Output>;
 export type ScoredResponse = z.infer<typeof ScoredResponse>;

@@ -3,7 +3,8 @@
 import { z } from "zod";
 import { BlobRef } from "./blobs.ts";
 import { Id, Sha256 } from "./common.ts";
-import { GeneratedItem, JobKind, Output, Payload, TokenLogprobs } from "./payloads.ts";
+import { GeneratedItem } from "./batches.ts";
+import { JobKind, Output, Payload, TokenLogprobs } from "./payloads.ts";
 import { ScoredPair } from "./pairs.ts";
 import { RowsReport, StepMetrics, StoredState } from "./runs.ts";
 import { SamplesRef } from "./samples.ts";

@@ -130,7 +130,7 @@ export function evaluationSubmit(sizes: number[], changes: Partial<SubmitEvaluat
       job,
       error: null,
     },
-    payload: { kind: "generate", evaluation: id, model: model(), template: "chat", generation },
+    payload: { kind: "generate", evaluation: id, model: model(), template: "chat", generation, artifact: null },
     batches,
     cost: 100,
     ...changes,

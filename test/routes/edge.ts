@@ -1,12 +1,13 @@
 // What tests of the edge share: a run with a checkpoint, and an export of it as a scripted worker answers it.
 import { env } from "cloudflare:workers";
-import type { EdgeModel, ExportOutput, Precision } from "../../src/wire/exports.ts";
+import type { ExportOutput, Precision } from "../../src/wire/exports.ts";
 import type { Lease } from "../../src/wire/pool.ts";
 import { Run } from "../../src/wire/runs.ts";
 import { sha256 } from "../../src/services/identity.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import type { TestProject } from "../services/project.ts";
-import { hash, rows } from "../services/project.ts";
+import { rows } from "../services/project.ts";
+import { edgeModel } from "./edge-model.ts";
 import { ask } from "./method.ts";
 import { train } from "./training.ts";
 
@@ -30,25 +31,6 @@ export async function runWithCheckpoint(project: TestProject): Promise<string> {
   worker.close();
   return id;
 }
-
-export const edgeModel = (precision: Precision, changes: Partial<EdgeModel> = {}): EdgeModel => ({
-  precision,
-  architecture: "LlamaForCausalLM",
-  parameters: 1_000_000,
-  layers: 3,
-  hidden_size: 64,
-  key_value_heads: 1,
-  head_dim: 32,
-  vocab_size: 100,
-  context_length: 2048,
-  likeliest: 20,
-  end_id: 2,
-  stop_ids: [2],
-  weights_digest: hash("weights at 2"),
-  tokenizer_digest: hash("tokenizer"),
-  template_digest: hash("template"),
-  ...changes,
-});
 
 /** One file of two parts, stored unless a test wants them missing. */
 export async function exportOutput(

@@ -9,11 +9,9 @@ import { datasets, keys, models, projects } from "../../src/store/schema.ts";
 import type { DatasetFormat, Row } from "../../src/wire/datasets.ts";
 import type { Role } from "../../src/wire/jobs.ts";
 import type { ModelFacts } from "../../src/wire/models.ts";
+import { hash } from "./hash.ts";
 
-export const hash = (label: string): string => {
-  const hexadecimal = Array.from(label, (c) => c.charCodeAt(0).toString(16).padStart(2, "0")).join("");
-  return hexadecimal.padStart(64, "0").slice(-64);
-};
+export { hash };
 
 export const facts = (changes: Partial<ModelFacts> = {}): ModelFacts => ({
   architecture: "LlamaForCausalLM",

@@ -1,6 +1,6 @@
 // items, pairs, result, fail, refuse: what a worker says of a job.
 import type { BlobRef } from "../../wire/blobs.ts";
-import type { Output } from "../../wire/payloads.ts";
+import type { JobKind, Output } from "../../wire/payloads.ts";
 import { pointTo } from "../blobs.ts";
 import { carryOn, completeJob, endLease, failJob, setBack } from "../endings.ts";
 import { retryWaitMs } from "../poison.ts";
@@ -84,7 +84,7 @@ export function onResult(
   if ((output === null) === (artifact === null)) return { violation: "a result has either an output or an artifact" };
   const spans = job.run !== null || job.evaluation !== null;
   if (spans && artifact !== null) return { violation: "a span's output is small: send it inline" };
-  if (output !== null && output.kind !== job.kind)
+  if (output !== null && output.kind !== outputKind(job.kind))
     return { violation: `a ${job.kind} job has no ${output.kind} output` };
   const named = blobsOf(output, artifact);
   if (named.length > 0 && stored === null) {
@@ -95,6 +95,9 @@ export function onResult(
   finish(turn, job, output, artifact);
   return reply("ok");
 }
+
+/** The scorer answers an evaluation as a worker does. */
+const outputKind = (kind: JobKind): JobKind => (kind === "generate_edge" ? "generate" : kind);
 
 /** What a result names of R2. */
 function blobsOf(output: Output | null, artifact: BlobRef | null): BlobRef[] {

@@ -1,5 +1,6 @@
 // Evaluations of fixed batches, one job: those that generate responses, and those that score pairs.
 import { MAX_LEASE_BYTES } from "../../config.ts";
+import type { JobKind } from "../../wire/payloads.ts";
 import type { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import type { Answer, Created, SubmitEvaluation } from "../api.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
@@ -29,8 +30,11 @@ export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<C
   evaluations.insert(row);
   for (const batch of cut) batches.insert({ evaluation: id, ...batch, committed: false });
   const total = cut.reduce((sum, batch) => sum + batch.items.length, 0);
-  const fields = { id: job, project, digest, kind: payload.kind, cost, subject: id, evaluation: id, total };
-  enqueue(turn, { ...fields, ...modelNeeds(modelsOf(payload)) }, {});
+  const atEdge = payload.kind === "generate" && payload.artifact !== null;
+  const kind: JobKind = atEdge ? "generate_edge" : payload.kind;
+  const fields = { id: job, project, digest, kind, cost, subject: id, evaluation: id, total };
+  // An export is all that the scorer needs of its model.
+  enqueue(turn, { ...fields, ...(atEdge ? {} : modelNeeds(modelsOf(payload))) }, {});
   recordEvaluation(turn, row);
   return created(body);
 }

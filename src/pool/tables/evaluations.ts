@@ -1,7 +1,7 @@
 // Evaluations and their fixed batches.
 import { z } from "zod";
 import { AnyEvaluation } from "../../wire/preference-evaluations.ts";
-import { GenerateItem, GeneratePayload } from "../../wire/payloads.ts";
+import { GenerateItem, GeneratePayload } from "../../wire/batches.ts";
 import { PreferItem, PreferPayload } from "../../wire/pairs.ts";
 import { Table, flag, json, time } from "./table.ts";
 

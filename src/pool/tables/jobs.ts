@@ -113,6 +113,11 @@ export class Jobs extends Table<typeof JobRow> {
     );
   }
 
+  /** Whether the pool's own worker is wanted. */
+  edgeWaits(): boolean {
+    return this.count(`kind = 'generate_edge' AND ${ACTIVE} AND ${UNLEASED}`) > 0;
+  }
+
   waitingAhead(job: JobRow): number {
     return this.count(`${ACTIVE} AND project = ? AND ready < ? AND ${UNLEASED}`, job.project, job.ready);
   }
