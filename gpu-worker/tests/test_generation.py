@@ -165,8 +165,8 @@ def test_greedy_ties_go_to_the_lowest_id() -> None:
 def test_batches_of_an_evaluation(room: Room, journal: Journal) -> None:
     items = [{"item": f"i{n}", "seed": 10, "prompt": prompt} for n, prompt in enumerate(PROMPTS)]
     body = {
-        "kind": "generate", "evaluation": "ev_1", "artifact": None, "model": json.loads(ref("teacher").model_dump_json()),
-        "template": "chat", "generation": {"max_new_tokens": 6},
+        "kind": "generate", "evaluation": "ev_1", "model": json.loads(ref("teacher").model_dump_json()),
+        "template": "chat", "generation": {"max_new_tokens": 6}, "artifact": None,
         "batches": [{"batch": 0, "items": items[:3]}, {"batch": 4, "items": items[3:]}],
     }  # fmt: skip
     payload = GeneratePayload.model_validate_json(json.dumps(body))
@@ -180,8 +180,8 @@ def test_batches_of_an_evaluation(room: Room, journal: Journal) -> None:
 
 def test_a_prompt_too_long_names_its_item(room: Room, journal: Journal) -> None:
     body = {
-        "kind": "generate", "evaluation": "ev_1", "artifact": None, "model": json.loads(ref("teacher").model_dump_json()),
-        "template": "chat", "generation": {}, "batches": [
+        "kind": "generate", "evaluation": "ev_1", "model": json.loads(ref("teacher").model_dump_json()),
+        "template": "chat", "generation": {}, "artifact": None, "batches": [
             {"batch": 0, "items": [{"item": "long-one", "seed": 1, "prompt": "word " * 300}]}],
     }  # fmt: skip
     payload = GeneratePayload.model_validate_json(json.dumps(body))
