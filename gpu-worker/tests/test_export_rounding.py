@@ -1,0 +1,147 @@
+"""Rounded weights: what is stored is what was meant, and inputs that go together are made use of."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import torch
+from torch import Tensor
+
+from understudy_worker.edge.files import FILE_BYTES, GRAPH_FILE, MOST_FILES, write_graph
+from understudy_worker.edge.graph import FLOAT, INT64, Graph
+from understudy_worker.edge.matrices import Matrix, add_linear
+from understudy_worker.edge.rounding import BLOCK, Rounded, block_of, round_matrix
+from understudy_worker.edge.vocabulary import CHUNK, Vocabulary, add_lookup
+
+NONE = torch.tensor([], dtype=torch.long)
+
+
+def correlated(tokens: int, channels: int, *, seed: int = 0) -> Tensor:
+    """Inputs of a few directions and one channel far above the others, as layers see them."""
+    torch.manual_seed(seed)
+    inputs_LK = torch.randn(tokens, channels // 4) @ torch.randn(channels // 4, channels)
+    inputs_LK += 0.1 * torch.randn(tokens, channels)
+    inputs_LK[:, 7] += 100
+    return inputs_LK
+
+
+def rounded(
+    bits: int, *, kept: list[int] | None = None, hessian_KK: Tensor | None = None, outputs: int = 48
+) -> Rounded:
+    torch.manual_seed(1)
+    weight_KN = torch.randn(128, outputs)
+    hessian_KK = torch.eye(128) if hessian_KK is None else hessian_KK
+    kept_R = torch.tensor(kept or [], dtype=torch.long)
+    return round_matrix(weight_KN, hessian_KK, bits=bits, block=BLOCK, kept_R=kept_R)
+
+
+def run(graph: Graph, folder: Path, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
+    """What the graph, as stored, makes of its one input."""
+    write_graph(graph, folder, tick=lambda: None)
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+    session = onnxruntime.InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"])
+    return torch.from_numpy(session.run(["y"], {"x": x})[0])
+
+
+def linear(matrix: Matrix, folder: Path) -> Tensor:
+    """The matrix as the graph has it: what it makes of unit vectors."""
+    graph = Graph()
+    graph.inputs, graph.outputs = [("x", FLOAT, ["n", 128])], [("y", FLOAT, ["n", "outputs"])]
+    graph.op("Identity", add_linear(graph, "x", "w", matrix), name="y")
+    return run(graph, folder, np.eye(128, dtype=np.float32))
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+@pytest.mark.parametrize("kept", [[], [3, 64, 127]])
+def test_the_graph_has_the_matrix_that_was_meant(bits: int, kept: list[int], tmp_path: Path) -> None:
+    matrix = rounded(bits, kept=kept)
+    assert linear(matrix, tmp_path).numpy() == pytest.approx(matrix.weight_KN().numpy(), rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("bits", [8, 4, 32])
+@pytest.mark.parametrize("kept", [[], [3, 64, 127]])
+def test_a_look_up_has_the_columns_that_were_meant(bits: int, kept: list[int], tmp_path: Path) -> None:
+    outputs = 2 * CHUNK + 100
+    matrix = torch.randn(128, outputs) if bits == 32 else rounded(bits, kept=kept, outputs=outputs)
+    ids = np.array([0, CHUNK - 1, CHUNK, 2 * CHUNK, outputs - 1, 5], np.int64)
+    graph = Graph()
+    graph.inputs, graph.outputs = [("x", INT64, ["n"])], [("y", FLOAT, ["n", 128])]
+    graph.op("Identity", add_lookup(graph, Vocabulary.of(graph, "w", matrix), "x"), name="y")
+    expected = (matrix if isinstance(matrix, Tensor) else matrix.weight_KN())[:, ids].T
+    assert run(graph, tmp_path, ids).numpy() == pytest.approx(expected.numpy(), rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize(("bits", "most"), [(8, 0.5 / 255), (4, 0.5 / 15)])
+def test_alone_each_weight_is_within_half_a_step(bits: int, most: float) -> None:
+    """With inputs that have nothing to do with each other GPTQ is rounding to the nearest."""
+    torch.manual_seed(1)
+    weight_KN = torch.randn(128, 48)
+    error_KN = (rounded(bits).weight_KN() - weight_KN).abs()
+    blocks_BbN = weight_KN.view(-1, BLOCK, 48)
+    spans_BN = blocks_BbN.amax(1).clamp(min=0) - blocks_BbN.amin(1).clamp(max=0)
+    typical = float((error_KN.view(-1, BLOCK, 48) / spans_BN[:, None]).mean())
+    assert 0.3 * most < typical < 0.6 * most
+
+
+@pytest.mark.parametrize("bits", [8, 4])
+def test_inputs_that_go_together_make_up_for_errors(bits: int) -> None:
+    inputs_LK, others_LK = correlated(2000, 128).split(1000)
+    torch.manual_seed(1)
+    weight_KN = torch.randn(128, 48)
+
+    def error(matrix: Rounded) -> float:
+        return float((others_LK @ (matrix.weight_KN() - weight_KN)).pow(2).mean())
+
+    nearest = error(rounded(bits))
+    fitted = error(rounded(bits, hessian_KK=inputs_LK.T @ inputs_LK))
+    with_kept = error(rounded(bits, hessian_KK=inputs_LK.T @ inputs_LK, kept=[7]))
+    assert fitted < nearest
+    # The one channel that always is large goes together with no other: kept, it costs nothing.
+    assert with_kept < nearest / 4
+
+
+def test_columns_of_zeros_and_large_weights_are_stored(tmp_path: Path) -> None:
+    weight_KN = torch.randn(128, 8)
+    weight_KN[:, 0], weight_KN[:, 1], weight_KN[:32, 2] = 0, 3000, -1e-7
+    matrix = round_matrix(weight_KN, torch.eye(128), bits=4, block=BLOCK, kept_R=NONE)
+    found = linear(matrix, tmp_path)
+    assert found[:, 0].abs().max() == 0
+    assert found[:, 1].numpy() == pytest.approx(np.full(128, 3000), rel=1e-3)
+
+
+@pytest.mark.parametrize(
+    ("channels", "bits", "block"),
+    [(576, 8, 32), (576, 4, 32), (1536, 4, 32), (96, 4, 24), (32, 4, 16), (100, 8, 25), (7, 8, None), (9, 4, None)],
+)
+def test_blocks_divide_the_channels(channels: int, bits: int, block: int | None) -> None:
+    assert block_of(channels, bits) == block
+
+
+def test_files_hold_whole_tensors_and_are_few(tmp_path: Path) -> None:
+    graph = Graph()
+    graph.inputs, graph.outputs = [("x", FLOAT, [1])], [("y", FLOAT, [1])]
+    graph.op("Identity", "x", name="y")
+    sizes = [100, 300_000, 900_000, 2_000_000, 10, 400_000]
+    for number, size in enumerate(sizes):
+        graph.constant(f"w{number}", np.full(size, number, np.float32))
+    write_graph(graph, tmp_path, tick=lambda: None)
+    weights = sorted(tmp_path.glob("weights-*.bin"))
+    assert [path.stat().st_size > FILE_BYTES for path in weights] == [False, False, True, False]
+    model = onnx.load(tmp_path / GRAPH_FILE)
+    for number, tensor in enumerate(model.graph.initializer):
+        assert (onnx.numpy_helper.to_array(tensor) == int(tensor.name[1:])).all(), number
+
+
+def test_there_are_never_too_many_files(tmp_path: Path) -> None:
+    graph = Graph()
+    for number in range(200):
+        graph.constant(f"w{number}", np.zeros(600_000, np.float32))
+    graph.inputs, graph.outputs = [("x", FLOAT, [1])], [("y", FLOAT, [1])]
+    graph.op("Identity", "x", name="y")
+    write_graph(graph, tmp_path, tick=lambda: None)
+    assert len(list(tmp_path.glob("weights-*.bin"))) <= MOST_FILES
