@@ -21,12 +21,19 @@ from transformers import PreTrainedModel
 from understudy_worker.decoding import ROW_TOKENS
 from understudy_worker.edge.layers import Joint, Weights, embeddings_KV, head_KV, is_tied
 from understudy_worker.edge.matrices import Matrix, plain
-from understudy_worker.edge.rounding import UNSEEN, block_of, round_matrix
+from understudy_worker.edge.rounding import UNSEEN, Split, round_matrix
 from understudy_worker.forward import Tokens, response_states
 from understudy_worker.prune import decoder_layers
 from understudy_worker.turns import TURN
+from understudy_worker.wire import Precision
 
-# Channels of each matrix that stay in fp32.
+# Of each matrix's channels, how many are in 4 bits: those of the smallest inputs. The others are in 8.
+SHARES = {"int8": 0.0, "int4": 0.53}
+# Tokens that are in 8 bits whatever the precision, of the vocabulary: tokenizers number theirs by how often they occur.
+FREQUENT = 1 / 3
+# Of the other tokens' channels, how many are in 4 bits.
+RARE_SHARES = {"int8": 0.0, "int4": 1.0}
+# Channels of each matrix that stay in fp32: those of the largest inputs.
 KEPT = 4
 # What an error in an embedding counts that is read, of what one in the output matrix does in the mean.
 READING = 0.1
@@ -60,13 +67,10 @@ class Sums:
         return weight_KN + change_KN.float()
 
 
-def rounded(weight_KN: Tensor, inputs_KK: Tensor, *, bits: int) -> Matrix:
-    """In so many bits; where the channels do not divide into blocks in 8, or not at all."""
-    for fewer in (bits, 8):
-        if block := block_of(len(weight_KN), fewer):
-            kept_R = torch.topk(inputs_KK.diagonal(), KEPT).indices
-            return round_matrix(weight_KN, inputs_KK, bits=fewer, block=block, kept_R=kept_R)
-    return weight_KN.clone()
+def rounded(weight_KN: Tensor, inputs_KK: Tensor, *, share: float) -> Matrix:
+    """With this share of its channels in 4 bits, the others in 8; in fp32 where they do not divide into blocks."""
+    split = Split.of(len(weight_KN), share)
+    return weight_KN.clone() if split is None else round_matrix(weight_KN, inputs_KK, split=split, kept=KEPT)
 
 
 class _Stop(Exception):
@@ -98,7 +102,7 @@ class _Layer:
         self.rounded = copy.deepcopy(layer)
         self._joints = joints
 
-    def round(self, rows: Sequence[_Row], *, bits: int) -> dict[str, Matrix]:
+    def round(self, rows: Sequence[_Row], *, share: float) -> dict[str, Matrix]:
         """All its matrices; the rows' states are then those behind the layer."""
         exact = [self._watch(self.exact, row, row.exact_1LD) for row in rows]
         found: dict[str, Matrix] = {}
@@ -107,7 +111,7 @@ class _Layer:
             sums = Sums.zeros(*weight_KN.shape)
             for row, (_, wanted) in zip(rows, exact, strict=True):
                 self._add(sums, weight_KN, wanted[joint.name], self._see(joint, row))
-            found[joint.name] = rounded(sums.fitted(weight_KN), sums.inputs_KK, bits=bits)
+            found[joint.name] = rounded(sums.fitted(weight_KN), sums.inputs_KK, share=share)
             joint.put(self.rounded, plain(found[joint.name]))
         for row, (exact_1LD, _) in zip(rows, exact, strict=True):
             row.exact_1LD = exact_1LD
@@ -172,7 +176,7 @@ def rounded_weights(
     sequences: Sequence[Tokens],
     *,
     joints: Sequence[Joint],
-    bits: int,
+    precision: Precision,
     progress: Callable[[int, int], None],
 ) -> Weights:
     """The model's matrices for inputs such as the sequences. `progress` is told how many of how many parts are done."""
@@ -182,18 +186,21 @@ def rounded_weights(
     layers = getattr(owner, name)
     parts = len(layers) + 1
     with TURN:
-        embeddings, head = _vocabulary(model, sequences)
+        embeddings, head = _vocabulary(model, sequences, precision=precision)
     progress(1, parts)
-    rows = [_enter(model, layers[0], row, plain(embeddings)) for row in _rows(sequences)]
+    read_KV = torch.cat([plain(group) for group in embeddings], dim=1)
+    rows = [_enter(model, layers[0], row, read_KV) for row in _rows(sequences)]
     found = []
     for number, layer in enumerate(layers, start=2):
         with TURN:
-            found.append(_Layer(layer, joints).round(rows, bits=bits))
+            found.append(_Layer(layer, joints).round(rows, share=SHARES[precision]))
         progress(number, parts)
     return Weights(embeddings=embeddings, head=head, layers=found)
 
 
-def _vocabulary(model: PreTrainedModel, sequences: Sequence[Tokens]) -> tuple[Matrix, Matrix | None]:
+def _vocabulary(
+    model: PreTrainedModel, sequences: Sequence[Tokens], *, precision: Precision
+) -> tuple[list[Matrix], list[Matrix] | None]:
     """Embeddings and output matrix, rounded for the states that predict the sequences' responses. A matrix that is both
     is rounded for both: an embedding is read as it is, so an error counts alike in each of its channels."""
     read_KV = embeddings_KV(model)
@@ -203,9 +210,18 @@ def _vocabulary(model: PreTrainedModel, sequences: Sequence[Tokens]) -> tuple[Ma
         states_ND = response_states(model.base_model, row)
         states_KK.addmm_(states_ND.T, states_ND)
     if not is_tied(model):
-        return rounded(read_KV, same_KK, bits=8), rounded(head_KV(model), states_KK, bits=8)
+        head = _in_groups(head_KV(model), states_KK, precision=precision)
+        return _in_groups(read_KV, same_KK, precision=precision), head
     mean = float(states_KK.diagonal().mean())
-    return rounded(read_KV, states_KK + READING * mean * same_KK, bits=8), None
+    return _in_groups(read_KV, states_KK + READING * mean * same_KK, precision=precision), None
+
+
+def _in_groups(table_KV: Tensor, inputs_KK: Tensor, *, precision: Precision) -> list[Matrix]:
+    """Frequent tokens, then the others, where those are stored otherwise."""
+    frequent = round(FREQUENT * table_KV.shape[1])
+    parts_KV = table_KV.tensor_split([frequent], dim=1) if RARE_SHARES[precision] else [table_KV]
+    shares = (0.0, RARE_SHARES[precision])
+    return [rounded(part_KV, inputs_KK, share=share) for part_KV, share in zip(parts_KV, shares, strict=False)]
 
 
 def _rows(sequences: Sequence[Tokens]) -> Iterator[list[Tokens]]:

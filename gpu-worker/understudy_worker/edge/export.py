@@ -20,8 +20,6 @@ from understudy_worker.jobs import Job
 from understudy_worker.models import LoadedModel, Models
 from understudy_worker.wire import Difference, EdgeModel, ExportOutput, ExportPayload, Precision
 
-BITS = {"int8": 8, "int4": 4}
-
 
 def run(payload: ExportPayload, job: Job, models: Models, blobs: Blobs) -> ExportOutput:
     """Export a model and store its files for the job."""
@@ -65,7 +63,7 @@ def export(
             loaded.model,
             [*texts(loaded, "rounding", context=context), *written],
             joints=joints,
-            bits=BITS[precision],
+            precision=precision,
             progress=lambda done, total: advance("working", done=done, total=total),
         )
     write_graph(build(loaded.model, weights), folder, tick=advance)

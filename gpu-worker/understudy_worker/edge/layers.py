@@ -48,11 +48,11 @@ def _weight(module: Any) -> Tensor:
 
 @dataclass(frozen=True, eq=False)
 class Weights:
-    """The matrices of a model: `head` is None where the output matrix is the embeddings', `layers` has a matrix for
-    each joint's name."""
+    """The matrices of a model. Embeddings and output matrix are in groups of consecutive tokens; `head` is None where
+    it is the embeddings. `layers` has a matrix for each joint's name."""
 
-    embeddings: Matrix
-    head: Matrix | None
+    embeddings: list[Matrix]
+    head: list[Matrix] | None
     layers: list[dict[str, Matrix]]
 
 
@@ -60,8 +60,8 @@ def plain_weights(model: PreTrainedModel, joints: Sequence[Joint]) -> Weights:
     """As the model has them, in fp32."""
     owner, name = decoder_layers(model)
     return Weights(
-        embeddings=embeddings_KV(model),
-        head=None if is_tied(model) else head_KV(model),
+        embeddings=[embeddings_KV(model)],
+        head=None if is_tied(model) else [head_KV(model)],
         layers=[{joint.name: joint.weight_KN(layer) for joint in joints} for layer in getattr(owner, name)],
     )
 

@@ -3,7 +3,7 @@
 A plain product with weights dequantised beforehand is several times faster in WebAssembly than onnxruntime's own
 operator for weights of few bits, MatMulNBits: 0.8 to 1.1 ns a weight and row against 2.7 to 7.7 (measured).
 
-Shape suffixes: K input channels, N outputs, B blocks of input channels, R channels kept in fp32, h half of the K.
+Shape suffixes: K input channels, N outputs, M of the outputs, R channels kept in fp32.
 """
 
 from __future__ import annotations
@@ -11,7 +11,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
-import torch
 from torch import Tensor
 
 from understudy_worker.edge.graph import FLOAT, Array, Graph
@@ -28,120 +27,115 @@ def array(tensor: Tensor) -> Array:
     return found
 
 
-def outputs(matrix: Matrix) -> int:
-    return (matrix if isinstance(matrix, Tensor) else matrix.levels_KN).shape[1]
-
-
 def plain(matrix: Matrix) -> Tensor:
     """[K, N] in fp32, as the graph computes with it."""
     return matrix if isinstance(matrix, Tensor) else matrix.weight_KN()
 
 
+def outputs(matrix: Matrix) -> int:
+    return (matrix if isinstance(matrix, Tensor) else matrix.levels_KN).shape[1]
+
+
 def columns(matrix: Matrix, part: slice) -> Matrix:
     """The matrix with some of its outputs."""
-    if isinstance(matrix, Tensor):
-        return matrix[:, part]
-    return Rounded(
-        bits=matrix.bits,
-        levels_KN=matrix.levels_KN[:, part],
-        scales_BN=matrix.scales_BN[:, part],
-        zeros_BN=matrix.zeros_BN[:, part],
-        kept_R=matrix.kept_R,
-        kept_RN=matrix.kept_RN[:, part],
-    )
+    return matrix[:, part] if isinstance(matrix, Tensor) else matrix.columns(part)
 
 
 @dataclass(frozen=True)
 class Stored:
-    """Names of a matrix's constants: of one in fp32 `levels` is all there is, of one without kept channels `kept` is
-    empty. In 4 bits channel k and channel k + K/2 share a byte, the latter in its upper half: read where it stands it
-    is a number 16 times as large, which is why its scale is stored divided by 16 and its zero point multiplied."""
+    """A matrix's constants, by what they are; each has a column for each output.
+
+    In 4 bits channel k and channel k + few/2 share a byte, the latter in its upper half: read where it stands it is a
+    number 16 times as large, which is why its scale is stored divided by 16 and its zero point multiplied.
+    """
 
     matrix: Matrix
-    levels: str
-    scales: str = ""
-    zeros: str = ""
-    kept: str = ""
+    parts: dict[str, str]
 
     @classmethod
     def of(cls, graph: Graph, name: str, matrix: Matrix) -> Stored:
-        if isinstance(matrix, Tensor):
-            return cls(matrix, graph.constant(name, array(matrix)))
-        levels, scales, zeros = array(matrix.levels_KN), array(matrix.scales_BN), array(matrix.zeros_BN)
-        if matrix.bits == 4:
-            (low, high), blocks = np.split(levels, 2), len(scales) // 2
-            levels = low | high << 4
-            scales = np.concatenate([scales[:blocks], scales[blocks:] / HIGH])
-            zeros = np.concatenate([zeros[:blocks], zeros[blocks:] * HIGH])
-        return cls(
-            matrix,
-            graph.constant(f"{name}.levels", levels),
-            graph.constant(f"{name}.scales", scales.astype(np.float16)),
-            graph.constant(f"{name}.zeros", zeros.astype(np.uint8)),
-            graph.constant(f"{name}.kept", array(matrix.kept_RN)) if len(matrix.kept_R) else "",
-        )
+        values = {"weight": array(matrix)} if isinstance(matrix, Tensor) else _values(matrix)
+        return cls(matrix, {part: graph.constant(f"{name}.{part}", value) for part, value in values.items()})
 
-    @property
-    def parts(self) -> list[str]:
-        return [part for part in (self.levels, self.scales, self.zeros, self.kept) if part]
+
+def _values(matrix: Rounded) -> dict[str, Array]:
+    few, blocks = matrix.few, matrix.few // matrix.block
+    levels, zeros, scales = (array(part) for part in (matrix.levels_KN, matrix.zeros_BN, matrix.scales_BN))
+    values = {}
+    if few:
+        (low, high), (zero, high_zero) = np.split(levels[:few], 2), np.split(zeros[:blocks], 2)
+        scale, high_scale = np.split(scales[:blocks], 2)
+        values["levels_4"] = low | high << 4
+        values["scales_4"] = np.concatenate([scale, high_scale / HIGH]).astype(np.float16)
+        values["zeros_4"] = np.concatenate([zero, high_zero * HIGH]).astype(np.uint8)
+    if few < len(levels):
+        values["levels_8"] = levels[few:]
+        values["scales_8"] = scales[blocks:].astype(np.float16)
+        values["zeros_8"] = zeros[blocks:]
+    if len(matrix.kept_RN):
+        values["kept"] = array(matrix.kept_RN)
+    return values
 
 
 def add_linear(graph: Graph, x: str, name: str, matrix: Matrix, bias: Tensor | None = None) -> str:
     """x W + b; the last axis of `x` is the channels."""
-    y = product(graph, x, Stored.of(graph, name, matrix))
+    stored = Stored.of(graph, name, matrix)
+    y = product(graph, shared_out(graph, x, f"{name}.order", matrix), stored)
     return y if bias is None else graph.op("Add", y, graph.constant(f"{name}.bias", array(bias)))
 
 
-def product(graph: Graph, x: str, stored: Stored) -> str:
-    """x W. The halves of 4 bits have a product each, and the channels kept in fp32."""
-    matrix = stored.matrix
+def shared_out(graph: Graph, x: str, name: str, matrix: Matrix) -> list[str]:
+    """The channels of `x` as the parts of the matrix want them."""
     if isinstance(matrix, Tensor):
-        return graph.op("MatMul", x, stored.levels)
-    weights = dequantised(graph, matrix, stored.levels, stored.scales, stored.zeros)
-    xs = [x] if len(weights) == 1 else graph.ops("Split", x, names=2, axis=-1, num_outputs=2)
-    if stored.kept:
-        xs.append(graph.op("Gather", x, graph.integers(*matrix.kept_R.tolist()), axis=-1))
-        weights.append(stored.kept)
-    y, *others = [graph.op("MatMul", part, weight) for part, weight in zip(xs, weights, strict=True)]
+        return [x]
+    order = array(matrix.order_K).astype(np.int32)
+    kept, few = len(matrix.kept_RN), matrix.few
+    wanted = graph.constant(name, np.concatenate([order, order[len(order) - kept :]]))
+    sizes = [size for size in (few // 2, few // 2, len(order) - few, kept) if size]
+    x = graph.op("Gather", x, wanted, axis=-1)
+    return [x] if len(sizes) == 1 else graph.ops("Split", x, graph.integers(*sizes), names=len(sizes), axis=-1)
+
+
+def product(graph: Graph, xs: list[str], stored: Stored) -> str:
+    """x W, of what `shared_out` makes of x: a product for each part, summed."""
+    y, *others = [graph.op("MatMul", x, part) for x, part in zip(xs, _parts(graph, stored), strict=True)]
     for other in others:
         y = graph.op("Add", y, other)
     return y
 
 
-def rows(graph: Graph, matrix: Matrix, parts: list[str]) -> str:
-    """[M, K] from some outputs' columns of a stored matrix, [K or h or B or R, M] of each of its parts."""
+def _parts(graph: Graph, stored: Stored) -> list[str]:
+    if isinstance(stored.matrix, Tensor):
+        return [stored.parts["weight"]]
+    kept = stored.parts.get("kept")
+    return [*_dequantised(graph, stored.matrix, stored.parts), *([kept] if kept else [])]
+
+
+def rows(graph: Graph, matrix: Matrix, parts: dict[str, str]) -> str:
+    """[M, K] from some outputs' columns of each of a stored matrix's parts."""
     if isinstance(matrix, Tensor):
-        return graph.op("Transpose", parts[0], perm=[1, 0])
-    weights = dequantised(graph, matrix, *parts[:3])
-    weight_KM = weights[0] if len(weights) == 1 else graph.op("Concat", *weights, axis=0)
-    if len(matrix.kept_R):
-        places_KR = torch.zeros(len(matrix.levels_KN), len(matrix.kept_R))
-        places_KR[matrix.kept_R, torch.arange(len(matrix.kept_R))] = 1
-        name = f"places_{len(graph.constants)}"
-        kept_KM = graph.op("MatMul", graph.constant(name, array(places_KR)), parts[3])
-        weight_KM = graph.op("Add", weight_KM, kept_KM)
-    return graph.op("Transpose", weight_KM, perm=[1, 0])
+        return graph.op("Transpose", parts["weight"], perm=[1, 0])
+    ordered = graph.op("Concat", *_dequantised(graph, matrix, parts), axis=0)
+    if kept := len(matrix.kept_RN):
+        rounded = graph.op("Slice", ordered, graph.integers(0), graph.integers(len(matrix.order_K) - kept))
+        ordered = graph.op("Concat", rounded, parts["kept"], axis=0)
+    places = graph.integers(*matrix.order_K.argsort().tolist())
+    return graph.op("Transpose", graph.op("Gather", ordered, places, axis=0), perm=[1, 0])
 
 
-def dequantised(graph: Graph, matrix: Rounded, levels: str, scales: str, zeros: str) -> list[str]:
-    """[K, N] in fp32, or two halves of it, [h, N]."""
-    scales = graph.op("Cast", scales, to=FLOAT)
-    if matrix.bits == 8:
-        return [graph.op("DequantizeLinear", levels, scales, zeros, axis=0, block_size=matrix.block)]
-    halves = zip(
-        (LOW_BITS, HIGH_BITS),
-        graph.ops("Split", scales, names=2, axis=0, num_outputs=2),
-        graph.ops("Split", zeros, names=2, axis=0, num_outputs=2),
-        strict=True,
-    )
-    return [
-        graph.op(
-            "DequantizeLinear",
-            graph.op("BitwiseAnd", levels, graph.scalar(mask, np.uint8)),
-            scales,
-            zeros,
-            axis=0,
-            block_size=matrix.block,
-        )
-        for mask, scales, zeros in halves
-    ]
+def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[str]:
+    """In fp32, channel after channel: the two halves of those in 4 bits, those in 8."""
+    pieces = []
+    if "levels_4" in parts:
+        scales = graph.ops("Split", _fp32(graph, parts["scales_4"]), names=2, axis=0, num_outputs=2)
+        zeros = graph.ops("Split", parts["zeros_4"], names=2, axis=0, num_outputs=2)
+        for mask, scale, zero in zip((LOW_BITS, HIGH_BITS), scales, zeros, strict=True):
+            levels = graph.op("BitwiseAnd", parts["levels_4"], graph.scalar(mask, np.uint8))
+            pieces.append((levels, scale, zero))
+    if "levels_8" in parts:
+        pieces.append((parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
+    return [graph.op("DequantizeLinear", *piece, axis=0, block_size=matrix.block) for piece in pieces]
+
+
+def _fp32(graph: Graph, scales: str) -> str:
+    return graph.op("Cast", scales, to=FLOAT)

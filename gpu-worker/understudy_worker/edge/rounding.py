@@ -1,10 +1,10 @@
 """Weights in 8 or 4 bits, rounded so that what the matrix does to the inputs that it sees changes least.
 
 GPTQ (arXiv 2210.17323): one input channel after another is rounded, and the channels not yet rounded take over its
-error as far as the inputs of the two go together. A few channels come last and stay in fp32: those of the largest
-inputs, which would cost most and take over most.
+error as far as the inputs of the two go together. Channels of small inputs come first, so that those of large ones can
+take over most; the former may be in 4 bits, the latter are in 8, and the last few stay in fp32.
 
-Shape suffixes: K input channels, N outputs, B blocks of input channels, R channels kept in fp32.
+Shape suffixes: K input channels, N outputs, B blocks of input channels, R channels kept in fp32, b those of a block.
 """
 
 from __future__ import annotations
@@ -14,8 +14,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Input channels that share a scale and a zero point, for each output.
+# Input channels that share a scale and a zero point, for each output; fewer where they do not divide.
 BLOCK = 32
+LEAST_BLOCK = 8
 # Of each channel's own sum of squares, added to it: inputs of other texts differ a little. Of their mean it would be
 # far too much for most channels, beside the few with very large inputs.
 DAMPING = 0.01
@@ -31,16 +32,17 @@ HIGH = 16
 
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """`(levels - zeros) * scales`, and the rows `kept` of the matrix in fp32, whose levels are the zero points.
+    """`(levels - zeros) * scales` in the order of channels `order_K`: of small inputs first, the first `few` of them in
+    4 bits, the others in 8. The last channels are kept in fp32, and their levels are the zero points.
 
     A scale is what fp16 can hold, divided by 16 too: the upper half of a byte is read as a number 16 times as large.
     """
 
-    bits: int
+    order_K: Tensor
+    few: int
     levels_KN: Tensor
     scales_BN: Tensor
     zeros_BN: Tensor
-    kept_R: Tensor
     kept_RN: Tensor
 
     @property
@@ -50,62 +52,77 @@ class Rounded:
     def weight_KN(self) -> Tensor:
         """The matrix that the graph computes with."""
         zeros_KN, scales_KN = (part.repeat_interleave(self.block, 0) for part in (self.zeros_BN, self.scales_BN))
-        weight_KN = (self.levels_KN.float() - zeros_KN.float()) * scales_KN
-        weight_KN[self.kept_R] = self.kept_RN
+        ordered_KN = (self.levels_KN.float() - zeros_KN.float()) * scales_KN
+        ordered_KN[len(ordered_KN) - len(self.kept_RN) :] = self.kept_RN
+        weight_KN = torch.empty_like(ordered_KN)
+        weight_KN[self.order_K] = ordered_KN
         return weight_KN
 
+    def columns(self, part: slice) -> Rounded:
+        """The matrix with some of its outputs."""
+        return Rounded(
+            order_K=self.order_K,
+            few=self.few,
+            levels_KN=self.levels_KN[:, part],
+            scales_BN=self.scales_BN[:, part],
+            zeros_BN=self.zeros_BN[:, part],
+            kept_RN=self.kept_RN[:, part],
+        )
 
-def block_of(channels: int, bits: int) -> int | None:
-    """The largest block up to BLOCK that divides the channels (their half in 4 bits, where two share a byte); None
-    where there is none worth its scales."""
-    of = channels // 2 if bits == 4 else channels
-    if bits == 4 and channels % 2:
-        return None
-    return next((size for size in range(BLOCK, 7, -1) if of % size == 0), None)
+
+@dataclass(frozen=True)
+class Split:
+    """How the channels of a matrix are shared out: `few` in 4 bits, the others in 8, in blocks of `block`."""
+
+    few: int
+    block: int
+
+    @classmethod
+    def of(cls, channels: int, share: float) -> Split | None:
+        """With about this share of the channels in 4 bits. None where they do not divide into blocks."""
+        blocks = [size for size in range(BLOCK, LEAST_BLOCK - 1, -1) if channels % size == 0]
+        if not blocks:
+            return None
+        # of a small matrix smaller ones, so that some share can be in 4 bits
+        block = next((size for size in blocks if share == 0 or channels >= 4 * size), blocks[0])
+        pairs = min(int(share * channels / (2 * block) + 0.5), channels // (2 * block))
+        return cls(few=2 * block * pairs, block=block)
 
 
-def round_matrix(weight_KN: Tensor, hessian_KK: Tensor, *, bits: int, block: int, kept_R: Tensor) -> Rounded:
-    """Minimises `sum over inputs x of (x W - x W')^2`, of which `hessian_KK` is the sum of `x x^T`.
-
-    `kept_R` names the channels that stay in fp32.
-    """
-    is_kept_K = torch.zeros(len(weight_KN), dtype=torch.bool)
-    is_kept_K[kept_R] = True
-    order_K = torch.argsort(is_kept_K, stable=True)
-    factor_KK = _factor(hessian_KK, order_K)
+def round_matrix(weight_KN: Tensor, inputs_KK: Tensor, *, split: Split, kept: int) -> Rounded:
+    """Minimises `sum over inputs x of (x W - x W')^2`, of which `inputs_KK` is the sum of `x x^T`. So many channels
+    stay in fp32."""
+    order_K = torch.argsort(inputs_KK.diagonal(), stable=True)
+    factor_KK = _factor(inputs_KK[order_K][:, order_K])
     parts = [
-        _round_outputs(part_KN, factor_KK, order_K, is_kept_K, bits=bits, block=block)
-        for part_KN in weight_KN.split(OUTPUTS, dim=1)
+        _round_outputs(part_KN, factor_KK, split=split, kept=kept)
+        for part_KN in weight_KN[order_K].split(OUTPUTS, dim=1)
     ]
     levels_KN, scales_BN, zeros_BN, kept_RN = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    return Rounded(bits, levels_KN, scales_BN, zeros_BN, order_K[len(weight_KN) - len(kept_R) :], kept_RN)
+    return Rounded(order_K, split.few, levels_KN, scales_BN, zeros_BN, kept_RN)
 
 
-def _round_outputs(
-    weight_KN: Tensor, factor_KK: Tensor, order_K: Tensor, is_kept_K: Tensor, *, bits: int, block: int
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Levels, scales, zero points, and the channels that are kept; outputs have nothing to do with each other."""
-    channels, outputs = weight_KN.shape
-    left_KN = weight_KN[order_K]
-    levels_KN = torch.empty(channels, outputs, dtype=torch.uint8)
-    scales_BN = torch.empty(channels // block, outputs)
-    zeros_BN = torch.empty(channels // block, outputs, dtype=torch.uint8)
-    start = 0
-    for number, kept_b in enumerate(is_kept_K.split(block)):
-        stop = start + int((~kept_b).sum())
+def _round_outputs(left_KN: Tensor, factor_KK: Tensor, *, split: Split, kept: int) -> tuple[Tensor, ...]:
+    """Levels, scales, zero points, and the channels that are kept; outputs have nothing to do with each other.
+    `left_KN` is changed."""
+    channels = len(left_KN)
+    levels, scales, zeros = [], [], []
+    for start in range(0, channels, split.block):
+        stop = min(start + split.block, channels - kept)
         part_bN, factor_bb = left_KN[start:stop], factor_KK[start:stop, start:stop]
-        grid = _Grid.of(part_bN, factor_bb.diagonal() ** -2, bits=bits)
-        scales_BN[number], zeros_BN[number] = grid.scale_N, grid.zero_N.to(torch.uint8)
-        levels_KN[number * block : (number + 1) * block] = zeros_BN[number]
-        levels_KN[order_K[start:stop]], errors_bN = _round_block(part_bN, factor_bb, grid)
+        grid = _Grid.of(part_bN, factor_bb.diagonal() ** -2, bits=4 if start < split.few else 8)
+        levels_bN, errors_bN = _round_block(part_bN, factor_bb, grid)
         left_KN[stop:].addmm_(factor_KK[start:stop, stop:].T, errors_bN, alpha=-1)
-        start = stop
-    return levels_KN, scales_BN, zeros_BN, left_KN[start:].clone()
+        zero_N = grid.zero_N.to(torch.uint8)
+        levels += [levels_bN, zero_N.expand(start + split.block - stop, -1)]
+        scales.append(grid.scale_N)
+        zeros.append(zero_N)
+    return torch.cat(levels), torch.stack(scales), torch.stack(zeros), left_KN[channels - kept :].clone()
 
 
-def _factor(hessian_KK: Tensor, order_K: Tensor) -> Tensor:
-    """The upper Cholesky factor of the inverse Hessian: row k, from its diagonal on, says who takes over k's error."""
-    damped_KK = hessian_KK.double()[order_K][:, order_K]
+def _factor(inputs_KK: Tensor) -> Tensor:
+    """The upper Cholesky factor of the inverse: row k, from its diagonal on, says who takes over k's error."""
+    damped_KK = inputs_KK.double()
     own_K = damped_KK.diagonal()
     own_K.mul_(1 + DAMPING).add_(UNSEEN * float(own_K.mean()) or 1.0)
     inverse_KK = torch.cholesky_inverse(torch.linalg.cholesky(damped_KK))
@@ -136,9 +153,6 @@ class _Grid:
     @classmethod
     def of(cls, part_bN: Tensor, importance_b: Tensor, *, bits: int) -> _Grid:
         """The range with the least error, each channel's weighed by its importance."""
-        if len(part_bN) == 0:
-            part_bN = part_bN.new_zeros(1, part_bN.shape[1])
-            importance_b = importance_b.new_ones(1)
         low_N, high_N = part_bN.amin(0).clamp(max=0), part_bN.amax(0).clamp(min=0)
         best: _Grid | None = None
         least_N = torch.full_like(low_N, torch.inf)
