@@ -14,7 +14,7 @@ from torch import Tensor
 from understudy_worker.edge.files import FILE_BYTES, GRAPH_FILE, MOST_FILES, write_graph
 from understudy_worker.edge.graph import FLOAT, INT64, Graph
 from understudy_worker.edge.matrices import Matrix, add_linear, plain
-from understudy_worker.edge.rounding import BLOCK, Rounded, Split, round_matrix
+from understudy_worker.edge.rounding import BLOCK_ALONE, Rounded, Split, round_matrix
 from understudy_worker.edge.vocabulary import CHUNK, Vocabulary, add_lookup
 
 SHARES = [0.0, 0.5, 1.0]
@@ -89,9 +89,9 @@ def test_alone_each_weight_is_within_half_a_step(share: float, most: float) -> N
     torch.manual_seed(1)
     weight_KN = torch.randn(128, 48)
     error_KN = (rounded(share, inputs_KK=torch.eye(128)).weight_KN() - weight_KN).abs()
-    blocks_BbN = weight_KN.view(-1, BLOCK, 48)
+    blocks_BbN = weight_KN.view(-1, BLOCK_ALONE, 48)
     spans_BN = blocks_BbN.amax(1).clamp(min=0) - blocks_BbN.amin(1).clamp(max=0)
-    typical = float((error_KN.view(-1, BLOCK, 48) / spans_BN[:, None]).mean())
+    typical = float((error_KN.view(-1, BLOCK_ALONE, 48) / spans_BN[:, None]).mean())
     assert 0.3 * most < typical < 0.6 * most
 
 
@@ -133,13 +133,13 @@ def test_columns_of_zeros_and_large_weights_are_stored(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("channels", "share", "split"),
     [
-        (576, 0.0, Split(few=0, block=32)),
-        (576, 0.53, Split(few=320, block=32)),
-        (1536, 0.53, Split(few=832, block=32)),
-        (576, 1.0, Split(few=576, block=32)),
-        (32, 0.53, Split(few=16, block=8)),
-        (100, 0.0, Split(few=0, block=25)),
-        (9, 1.0, Split(few=0, block=9)),
+        (576, 0.0, Split(few=0, few_block=16, block=16)),
+        (576, 0.53, Split(few=320, few_block=16, block=32)),
+        (1536, 0.53, Split(few=800, few_block=16, block=32)),
+        (576, 1.0, Split(few=576, few_block=16, block=32)),
+        (32, 0.2, Split(few=0, few_block=16, block=16)),
+        (100, 0.5, Split(few=60, few_block=10, block=20)),
+        (9, 1.0, Split(few=0, few_block=9, block=9)),
         (7, 1.0, None),
     ],
 )

@@ -27,10 +27,11 @@ from understudy_worker.prune import decoder_layers
 from understudy_worker.turns import TURN
 from understudy_worker.wire import Precision
 
-# Of each matrix's channels, how many are in 4 bits: those of the smallest inputs. The others are in 8.
-SHARES = {"int8": 0.0, "int4": 0.53}
 # Tokens that are in 8 bits whatever the precision, of the vocabulary: tokenizers number theirs by how often they occur.
-FREQUENT = 1 / 3
+FREQUENT = 3 / 8
+# Layers up to which a model's matrices have as many channels in 4 bits as `Joint.share` says; errors of more layers add
+# up, so theirs have fewer in proportion.
+SHALLOW = 8
 # Of the other tokens' channels, how many are in 4 bits.
 RARE_SHARES = {"int8": 0.0, "int4": 1.0}
 # Channels of each matrix that stay in fp32: those of the largest inputs.
@@ -102,8 +103,9 @@ class _Layer:
         self.rounded = copy.deepcopy(layer)
         self._joints = joints
 
-    def round(self, rows: Sequence[_Row], *, share: float) -> dict[str, Matrix]:
-        """All its matrices; the rows' states are then those behind the layer."""
+    def round(self, rows: Sequence[_Row], *, scale: float) -> dict[str, Matrix]:
+        """All its matrices, with `scale` times their joints' share of channels in 4 bits; the rows' states are then
+        those behind the layer."""
         exact = [self._watch(self.exact, row, row.exact_1LD) for row in rows]
         found: dict[str, Matrix] = {}
         for joint in self._joints:
@@ -111,7 +113,7 @@ class _Layer:
             sums = Sums.zeros(*weight_KN.shape)
             for row, (_, wanted) in zip(rows, exact, strict=True):
                 self._add(sums, weight_KN, wanted[joint.name], self._see(joint, row))
-            found[joint.name] = rounded(sums.fitted(weight_KN), sums.inputs_KK, share=share)
+            found[joint.name] = rounded(sums.fitted(weight_KN), sums.inputs_KK, share=scale * joint.share)
             joint.put(self.rounded, plain(found[joint.name]))
         for row, (exact_1LD, _) in zip(rows, exact, strict=True):
             row.exact_1LD = exact_1LD
@@ -190,10 +192,11 @@ def rounded_weights(
     progress(1, parts)
     read_KV = torch.cat([plain(group) for group in embeddings], dim=1)
     rows = [_enter(model, layers[0], row, read_KV) for row in _rows(sequences)]
+    scale = min(1.0, SHALLOW / len(layers)) if precision == "int4" else 0.0
     found = []
     for number, layer in enumerate(layers, start=2):
         with TURN:
-            found.append(_Layer(layer, joints).round(rows, share=SHARES[precision]))
+            found.append(_Layer(layer, joints).round(rows, scale=scale))
         progress(number, parts)
     return Weights(embeddings=embeddings, head=head, layers=found)
 

@@ -67,6 +67,8 @@ def _export(arguments: argparse.Namespace, base: dict[str, str], *, declared: di
         loaded = models.get(ref, tick=lambda: None)
         model, difference = export(loaded, folder, precision=arguments.precision, advance=_Progress())
     except (WorkerError, Refused) as error:
+        for path in folder.iterdir():
+            path.unlink()
         print(error, file=sys.stderr)
         sys.exit(EXIT_FAILED)
     record = {"model": model.model_dump(mode="json"), "difference": difference.model_dump(mode="json")}

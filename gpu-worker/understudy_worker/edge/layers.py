@@ -20,10 +20,12 @@ from understudy_worker.prune import decoder_layers
 @dataclass(frozen=True)
 class Joint:
     """Linear modules of a layer that read the same inputs: one matrix, their outputs side by side. `adds`: the output
-    is added to the residual stream, whose size is what an error in it is measured by."""
+    is added to the residual stream, whose size is what an error in it is measured by. `share` of the channels are in 4
+    bits in an int4 export of a shallow model: those with the smallest inputs; the others are in 8."""
 
     name: str
     modules: tuple[str, ...]
+    share: float
     adds: bool = False
 
     def of(self, layer: nn.Module) -> list[Any]:

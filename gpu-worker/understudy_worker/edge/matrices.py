@@ -59,7 +59,8 @@ class Stored:
 
 
 def _values(matrix: Rounded) -> dict[str, Array]:
-    few, blocks = matrix.few, matrix.few // matrix.block
+    few = matrix.split.few
+    blocks = few // matrix.split.few_block
     levels, zeros, scales = (array(part) for part in (matrix.levels_KN, matrix.zeros_BN, matrix.scales_BN))
     values = {}
     if few:
@@ -89,7 +90,7 @@ def shared_out(graph: Graph, x: str, name: str, matrix: Matrix) -> list[str]:
     if isinstance(matrix, Tensor):
         return [x]
     order = array(matrix.order_K).astype(np.int32)
-    kept, few = len(matrix.kept_RN), matrix.few
+    kept, few = len(matrix.kept_RN), matrix.split.few
     wanted = graph.constant(name, np.concatenate([order, order[len(order) - kept :]]))
     sizes = [size for size in (few // 2, few // 2, len(order) - few, kept) if size]
     x = graph.op("Gather", x, wanted, axis=-1)
@@ -131,10 +132,10 @@ def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[s
         zeros = graph.ops("Split", parts["zeros_4"], names=2, axis=0, num_outputs=2)
         for mask, scale, zero in zip((LOW_BITS, HIGH_BITS), scales, zeros, strict=True):
             levels = graph.op("BitwiseAnd", parts["levels_4"], graph.scalar(mask, np.uint8))
-            pieces.append((levels, scale, zero))
+            pieces.append((matrix.split.few_block, levels, scale, zero))
     if "levels_8" in parts:
-        pieces.append((parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
-    return [graph.op("DequantizeLinear", *piece, axis=0, block_size=matrix.block) for piece in pieces]
+        pieces.append((matrix.split.block, parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
+    return [graph.op("DequantizeLinear", *piece, axis=0, block_size=block) for block, *piece in pieces]
 
 
 def _fp32(graph: Graph, scales: str) -> str:

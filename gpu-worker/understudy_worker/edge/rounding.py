@@ -14,8 +14,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# Input channels that share a scale and a zero point, for each output; fewer where they do not divide.
+# Input channels that share a scale and a zero point, for each output; fewer where they do not divide. Beside channels
+# in 4 bits, whose blocks are half as large, those in 8 hardly matter; alone they have smaller ones too.
 BLOCK = 32
+BLOCK_ALONE = 16
 LEAST_BLOCK = 8
 # Of each channel's own sum of squares, added to it: inputs of other texts differ a little. Of their mean it would be
 # far too much for most channels, beside the few with very large inputs.
@@ -30,28 +32,54 @@ OUTPUTS = 2048
 HIGH = 16
 
 
+@dataclass(frozen=True)
+class Split:
+    """How the channels of a matrix are shared out: the first `few` in 4 bits, in blocks of `few_block`, the others in 8
+    bits, in blocks of `block`."""
+
+    few: int
+    few_block: int
+    block: int
+
+    @classmethod
+    def of(cls, channels: int, share: float) -> Split | None:
+        """With about this share of the channels in 4 bits. None where they do not divide into blocks."""
+        if few := _divisor(channels, of=2, most=BLOCK) if share else None:
+            count = few * int(share * channels / few + 0.5)
+            if count:
+                return cls(few=count, few_block=few // 2, block=few)
+        block = _divisor(channels, of=1, most=BLOCK_ALONE)
+        return None if block is None else cls(few=0, few_block=block, block=block)
+
+    def blocks(self, channels: int) -> list[int]:
+        """Channels of each block."""
+        return [self.few_block] * (self.few // self.few_block) + [self.block] * ((channels - self.few) // self.block)
+
+
+def _divisor(channels: int, *, of: int, most: int) -> int | None:
+    """The largest multiple of `of` that divides the channels and is no block too large or too small."""
+    return next((size for size in range(most, LEAST_BLOCK - 1, -1) if channels % size == 0 and size % of == 0), None)
+
+
 @dataclass(frozen=True, eq=False)
 class Rounded:
-    """`(levels - zeros) * scales` in the order of channels `order_K`: of small inputs first, the first `few` of them in
-    4 bits, the others in 8. The last channels are kept in fp32, and their levels are the zero points.
+    """`(levels - zeros) * scales` in the order of channels `order_K`: of small inputs first, some of them in 4
+    bits, the others in 8. The last channels are kept in fp32, and their levels are the zero points.
 
     A scale is what fp16 can hold, divided by 16 too: the upper half of a byte is read as a number 16 times as large.
     """
 
     order_K: Tensor
-    few: int
+    split: Split
     levels_KN: Tensor
     scales_BN: Tensor
     zeros_BN: Tensor
     kept_RN: Tensor
 
-    @property
-    def block(self) -> int:
-        return len(self.levels_KN) // len(self.scales_BN)
-
     def weight_KN(self) -> Tensor:
         """The matrix that the graph computes with."""
-        zeros_KN, scales_KN = (part.repeat_interleave(self.block, 0) for part in (self.zeros_BN, self.scales_BN))
+        sizes_B = torch.tensor(self.split.blocks(len(self.levels_KN)))
+        zeros_KN, scales_KN = (part.repeat_interleave(sizes_B, 0) for part in (self.zeros_BN, self.scales_BN))
         ordered_KN = (self.levels_KN.float() - zeros_KN.float()) * scales_KN
         ordered_KN[len(ordered_KN) - len(self.kept_RN) :] = self.kept_RN
         weight_KN = torch.empty_like(ordered_KN)
@@ -62,31 +90,12 @@ class Rounded:
         """The matrix with some of its outputs."""
         return Rounded(
             order_K=self.order_K,
-            few=self.few,
+            split=self.split,
             levels_KN=self.levels_KN[:, part],
             scales_BN=self.scales_BN[:, part],
             zeros_BN=self.zeros_BN[:, part],
             kept_RN=self.kept_RN[:, part],
         )
-
-
-@dataclass(frozen=True)
-class Split:
-    """How the channels of a matrix are shared out: `few` in 4 bits, the others in 8, in blocks of `block`."""
-
-    few: int
-    block: int
-
-    @classmethod
-    def of(cls, channels: int, share: float) -> Split | None:
-        """With about this share of the channels in 4 bits. None where they do not divide into blocks."""
-        blocks = [size for size in range(BLOCK, LEAST_BLOCK - 1, -1) if channels % size == 0]
-        if not blocks:
-            return None
-        # of a small matrix smaller ones, so that some share can be in 4 bits
-        block = next((size for size in blocks if share == 0 or channels >= 4 * size), blocks[0])
-        pairs = min(int(share * channels / (2 * block) + 0.5), channels // (2 * block))
-        return cls(few=2 * block * pairs, block=block)
 
 
 def round_matrix(weight_KN: Tensor, inputs_KK: Tensor, *, split: Split, kept: int) -> Rounded:
@@ -99,7 +108,7 @@ def round_matrix(weight_KN: Tensor, inputs_KK: Tensor, *, split: Split, kept: in
         for part_KN in weight_KN[order_K].split(OUTPUTS, dim=1)
     ]
     levels_KN, scales_BN, zeros_BN, kept_RN = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    return Rounded(order_K, split.few, levels_KN, scales_BN, zeros_BN, kept_RN)
+    return Rounded(order_K, split, levels_KN, scales_BN, zeros_BN, kept_RN)
 
 
 def _round_outputs(left_KN: Tensor, factor_KK: Tensor, *, split: Split, kept: int) -> tuple[Tensor, ...]:
@@ -107,16 +116,18 @@ def _round_outputs(left_KN: Tensor, factor_KK: Tensor, *, split: Split, kept: in
     `left_KN` is changed."""
     channels = len(left_KN)
     levels, scales, zeros = [], [], []
-    for start in range(0, channels, split.block):
-        stop = min(start + split.block, channels - kept)
+    start = 0
+    for size in split.blocks(channels):
+        stop = min(start + size, channels - kept)
         part_bN, factor_bb = left_KN[start:stop], factor_KK[start:stop, start:stop]
         grid = _Grid.of(part_bN, factor_bb.diagonal() ** -2, bits=4 if start < split.few else 8)
         levels_bN, errors_bN = _round_block(part_bN, factor_bb, grid)
         left_KN[stop:].addmm_(factor_KK[start:stop, stop:].T, errors_bN, alpha=-1)
         zero_N = grid.zero_N.to(torch.uint8)
-        levels += [levels_bN, zero_N.expand(start + split.block - stop, -1)]
+        levels += [levels_bN, zero_N.expand(start + size - stop, -1)]
         scales.append(grid.scale_N)
         zeros.append(zero_N)
+        start += size
     return torch.cat(levels), torch.stack(scales), torch.stack(zeros), left_KN[channels - kept :].clone()
 
 

@@ -19,10 +19,12 @@ from understudy_worker.wire import Generation
 FILE = "texts.jsonl"
 Use = Literal["rounding", "measuring"]
 # Prompts and answers that the model writes, for each fixed text.
-SAMPLES = 3
+SAMPLES = 6
 # Tokens of a fixed prompt that one of the model's begins with.
 BEGUN = 3
 PROMPT_TOKENS = 64
+# Of a response that is measured: no long one shall outweigh the others.
+MEASURED_TOKENS = 8
 ANSWER_TOKENS = 32
 
 
@@ -32,7 +34,9 @@ def texts(loaded: LoadedModel, use: Use, *, context: int) -> list[Tokens]:
     return [
         join(
             encode_prompt(loaded, row["prompt"], template=template)[: context // 2],
-            encode_response(loaded, row["response"], template=template),
+            encode_response(loaded, row["response"], template=template)[
+                : MEASURED_TOKENS if use == "measuring" else None
+            ],
             max_length=context,
         )
         for row in _rows(use)
