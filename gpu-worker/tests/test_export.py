@@ -117,10 +117,10 @@ def test_the_same_model_gives_the_same_bits(room: Room, tmp_path: Path) -> None:
 def test_one_that_differs_too_much_is_refused(
     runner: Runner, journal: Journal, blob_server: BlobServer, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(difference, "ALLOWED", {"fp32": 1e-12})
-    done = run(runner, journal, payload("student", "fp32"))
+    monkeypatch.setattr(difference, "ALLOWED", {"int8": 1e-12})
+    done = run(runner, journal, payload("student", "int8"))
     assert (done.type, done.code, done.retryable) == ("fail", "export_differs", False)
-    assert "nats a token" in done.detail and "more bits" in done.detail
+    assert "nats a token" in done.detail and "export it in fp32" in done.detail
     assert not blob_server.blobs
 
 

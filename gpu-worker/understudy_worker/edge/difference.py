@@ -19,6 +19,12 @@ from understudy_worker.wire import Difference, Precision
 
 # Mean of the absolute difference, nats a token, above which an export is refused.
 ALLOWED = {"fp32": 1e-4, "int8": 0.02, "int4": 0.15}
+# What to do about it.
+INSTEAD = {
+    "fp32": "this model cannot be exported",
+    "int8": "export it in fp32",
+    "int4": "export it in int8 or fp32",
+}
 
 
 class Artifact:
@@ -78,7 +84,7 @@ def difference(
         raise WorkerError(
             "export_differs",
             f"in {precision} the model's log-probabilities differ from its own in fp32 by {mean:.3g} nats a token, more"
-            f" than the {allowed:g} allowed: export it with more bits",
+            f" than the {allowed:g} allowed: {INSTEAD[precision]}",
         )
     return Difference(
         responses=len(values), tokens=len(differences), mean=mean, max=float(differences.max()), allowed=allowed
