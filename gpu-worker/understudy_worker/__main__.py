@@ -1,4 +1,4 @@
-"""`python -m understudy_worker`: connect to a pool and work for it until told to leave."""
+"""`python -m understudy_worker`: connect to a pool and work for it until told to leave; or, with no pool, `export`."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NoReturn
 
 from understudy_worker.address import Address, parse_address
+from understudy_worker.edge import command
 
 if TYPE_CHECKING:
     from understudy_worker.connection import Connection
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 KEY_VARIABLE = "UNDERSTUDY_WORKER_KEY"
 NAME = re.compile(r"[0-9A-Za-z][0-9A-Za-z._-]{0,63}")
 EXIT_KEY = 3
+# The first argument of the other command.
+EXPORT = "export"
 
 log = logging.getLogger("understudy")
 
@@ -30,7 +33,8 @@ log = logging.getLogger("understudy")
 def parser() -> argparse.ArgumentParser:
     result = argparse.ArgumentParser(
         prog="understudy_worker",
-        description=f"A worker of understudy. The key is read from the environment variable {KEY_VARIABLE}.",
+        description=f"A worker of understudy. The key is read from the environment variable {KEY_VARIABLE}."
+        f" `understudy_worker {EXPORT} --help` tells how to export a model instead.",
     )
     result.add_argument("--url", required=True, type=_address, help="the pool, such as http://127.0.0.1:8787")
     result.add_argument(
@@ -99,7 +103,16 @@ def _named_path(text: str) -> tuple[str, Path]:
     return name, place
 
 
-def main(argv: list[str] | None = None) -> NoReturn:
+def main(argv: list[str] | None = None) -> None:
+    argv = sys.argv[1:] if argv is None else argv
+    if argv[:1] == [EXPORT]:
+        command.main(argv[1:])
+    else:
+        work(argv)
+
+
+def work(argv: list[str]) -> NoReturn:
+    """Be a worker, as the arguments say."""
     arguments = parser().parse_args(argv)
     key = os.environ.get(KEY_VARIABLE, "")
     if not key:
@@ -151,7 +164,7 @@ def serve(arguments: argparse.Namespace, key: str) -> NoReturn:
         worker=arguments.name or re.sub(r"[^0-9A-Za-z._-]", "-", socket.gethostname()).lstrip("._-")[:64] or "worker",
         boot=secrets.token_hex(16),
         capabilities=Capabilities(
-            kinds=["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train"],
+            kinds=["prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train", "export"],
             models=sorted(declared),
             device=str(backend.device),
         ),

@@ -15,6 +15,7 @@ from understudy_worker.wire import (
     BlobRef,
     CompareOutput,
     CompleteOutput,
+    ExportOutput,
     GenerateOutput,
     PreferOutput,
     PrepareOutput,
@@ -35,6 +36,7 @@ AnyOutput = (
     | GenerateOutput
     | PreferOutput
     | TrainOutput
+    | ExportOutput
 )
 
 # A larger result goes to the store and the frame carries its name.

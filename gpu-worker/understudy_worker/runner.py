@@ -13,6 +13,7 @@ from understudy_worker import generation, preference
 from understudy_worker.backend import Backend
 from understudy_worker.blobs import Blobs
 from understudy_worker.distill import Trainer
+from understudy_worker.edge import export
 from understudy_worker.endings import AnyOutput, ending, result
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job
@@ -20,6 +21,7 @@ from understudy_worker.models import Models, facts
 from understudy_worker.requests import REQUESTS, RequestPayload, Requests
 from understudy_worker.wire import (
     ComparePayload,
+    ExportPayload,
     GeneratePayload,
     Payload,
     PreferPayload,
@@ -30,7 +32,7 @@ from understudy_worker.wire import (
 
 log = logging.getLogger("understudy")
 
-LongPayload = PreparePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload
+LongPayload = PreparePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload | ExportPayload
 AnyPayload = LongPayload | RequestPayload
 _payload: TypeAdapter[AnyPayload] = TypeAdapter(Payload)
 
@@ -103,6 +105,8 @@ class Runner:
                 return preference.run(payload, job, self._models)
             case TrainPayload():
                 return self.trainer.run(payload, job)
+            case ExportPayload():
+                return export.run(payload, job, self._models, self._blobs)
 
     def _read_payload(self, job: Job) -> AnyPayload:
         lease = job.lease

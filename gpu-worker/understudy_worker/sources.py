@@ -51,9 +51,10 @@ Tick = Callable[[], None]
 
 
 class Sources:
-    """Finds model folders. `declared` are the names that this worker's own command line gave to paths."""
+    """Finds model folders. `declared` are the names that this worker's own command line gave to paths; without a pool
+    there are no `blobs`."""
 
-    def __init__(self, *, declared: dict[str, Path], cache_dir: Path, blobs: Blobs) -> None:
+    def __init__(self, *, declared: dict[str, Path], cache_dir: Path, blobs: Blobs | None) -> None:
         self.declared = declared
         self._cache = cache_dir
         clear_leftovers(cache_dir)
@@ -126,6 +127,7 @@ class Sources:
         return self._cache / "files" / json_digest(sorted([file.name, file.sha256] for file in files))
 
     def _files(self, files: list[FileRef], *, tick: Tick) -> Path:
+        assert self._blobs is not None, "only a pool names files"
         place = self._files_place(files)
         if not place.is_dir():
             with _making(place) as folder:

@@ -1,0 +1,107 @@
+"""The vocabulary in the graph, in chunks: what token ids stand for, and what states say of the next token.
+
+No [n, vocabulary] tensor exists: each chunk's logits shrink to their log-sum-exp and their likeliest tokens, and a
+given token's logit is a dot product with its own column.
+
+Shape suffixes: K hidden size, C tokens of a chunk, M token ids, n states.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from understudy_worker.edge.graph import FLOAT, Graph
+from understudy_worker.edge.matrices import Matrix, Stored, columns, outputs, product, rows, shared_out
+
+# Tokens of a chunk: 4.7 MB of logits' weights in fp32 at a time for a hidden size of 576.
+CHUNK = 2048
+# Tokens of each position that the graph gives.
+LIKELIEST = 20
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """Consecutive tokens of the vocabulary; their matrix's `group` has others of the same kind."""
+
+    group: int
+    first: int
+    stored: Stored
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """A matrix [K, vocabulary] in groups of consecutive tokens, each cut into chunks; tied embeddings and output matrix
+    are one."""
+
+    name: str
+    groups: list[Matrix]
+    chunks: list[Chunk]
+
+    @classmethod
+    def of(cls, graph: Graph, name: str, groups: list[Matrix]) -> Vocabulary:
+        chunks: list[Chunk] = []
+        first = 0
+        for group, matrix in enumerate(groups):
+            for start in range(0, outputs(matrix), CHUNK):
+                part = columns(matrix, slice(start, start + CHUNK))
+                stored = Stored.of(graph, f"{name}.{len(chunks)}", part)
+                chunks.append(Chunk(group, first + start, stored))
+            first += outputs(matrix)
+        return cls(name, groups, chunks)
+
+    @property
+    def size(self) -> int:
+        return sum(map(outputs, self.groups))
+
+
+def add_lookup(graph: Graph, vocabulary: Vocabulary, ids: str) -> str:
+    """[M, K]: the columns of `ids` [M], as rows. Each chunk is asked for all of them, and answers for its own."""
+    found: dict[int, dict[str, str]] = {}
+    for chunk in vocabulary.chunks:
+        last = graph.scalar(outputs(chunk.stored.matrix) - 1, np.int64)
+        places = graph.op("Sub", ids, graph.scalar(chunk.first, np.int64))
+        inside = graph.op("Clip", places, graph.scalar(0, np.int64), last)
+        parts = {name: graph.op("Gather", part, inside, axis=1) for name, part in chunk.stored.parts.items()}
+        for name in parts:
+            if name.startswith("scales"):  # Where knows no fp16
+                parts[name] = graph.op("Cast", parts[name], to=FLOAT)
+        if chunk.group in found:  # of an earlier chunk those that are before this one
+            own = graph.op("GreaterOrEqual", places, graph.scalar(0, np.int64))
+            others = found[chunk.group]
+            parts = {name: graph.op("Where", own, part, others[name]) for name, part in parts.items()}
+        found[chunk.group] = parts
+    result = rows(graph, vocabulary.groups[0], found[0])
+    for group, parts in found.items():
+        if group > 0:
+            first = next(chunk.first for chunk in vocabulary.chunks if chunk.group == group)
+            own = graph.op("GreaterOrEqual", ids, graph.scalar(first, np.int64))
+            own = graph.op("Unsqueeze", own, graph.integers(1))
+            result = graph.op("Where", own, rows(graph, vocabulary.groups[group], parts), result)
+    return result
+
+
+def add_logprobs(graph: Graph, vocabulary: Vocabulary, states: str, columns: str) -> None:
+    """The outputs `logprobs` [n] of the tokens whose columns are given, [n, K], and of the likeliest tokens after each
+    state [n, K]: `top_logprobs` and `top_ids`, the likeliest first, of equals the lowest id."""
+    last = graph.integers(1)
+    inputs = [
+        shared_out(graph, states, f"{vocabulary.name}.order_{group}", matrix)
+        for group, matrix in enumerate(vocabulary.groups)
+    ]
+    sums, values, ids = [], [], []
+    for chunk in vocabulary.chunks:
+        logits = product(graph, inputs[chunk.group], chunk.stored)
+        most = graph.integers(min(LIKELIEST, outputs(chunk.stored.matrix)))
+        sums.append(graph.op("ReduceLogSumExp", logits, last))
+        best, places = graph.ops("TopK", logits, most, names=2, axis=1)
+        values.append(best)
+        ids.append(graph.op("Add", places, graph.scalar(chunk.first, np.int64)))
+    total = graph.op("ReduceLogSumExp", graph.op("Concat", *sums, axis=1), last)
+    logit = graph.op("ReduceSum", graph.op("Mul", states, columns), last)
+    graph.op("Squeeze", graph.op("Sub", logit, total), last, name="logprobs")
+    most = graph.integers(min(LIKELIEST, vocabulary.size))
+    best, places = graph.ops("TopK", graph.op("Concat", *values, axis=1), most, names=2, axis=1)
+    graph.op("Sub", best, total, name="top_logprobs")
+    graph.op("GatherElements", graph.op("Concat", *ids, axis=1), places, name="top_ids", axis=1)
