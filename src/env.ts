@@ -1,5 +1,6 @@
 // The bindings of `wrangler.toml`, as the code sees them.
 import type { PoolApi } from "./pool/api.ts";
+import type { ScorerApi } from "./scorer/api.ts";
 
 /** The pool's stub: its methods over RPC, and `fetch` for the workers' sockets. */
 export type PoolStub = PoolApi & { fetch(request: Request): Promise<Response> };
@@ -15,6 +16,8 @@ export interface Env {
   BLOBS: R2Bucket;
   POOL: PoolNamespace;
   ASSETS: Fetcher;
+  /** A Worker of its own, whose memory and CPU are not this one's. */
+  SCORER: ScorerApi;
   /** Creates projects, their first admin key and shared worker keys: `wrangler secret put OPERATOR_SECRET`. */
   OPERATOR_SECRET: string;
   /** Keys of HMACs from which idempotent ids are made: `wrangler secret put ID_SECRET`. */

@@ -1,0 +1,117 @@
+// One loaded model: its tokenizer and its session, and how the two score and answer.
+import type { Prompt, Template } from "../wire/common.ts";
+import type { FileRef } from "../wire/blobs.ts";
+import type { EdgeModel } from "../wire/exports.ts";
+import type { EdgeArtifact, EdgeGenerated, EdgeLogprobs, GenerateAsk, ScoreAsk } from "./api.ts";
+import { readFile, readWhole } from "./files.ts";
+import { runtime } from "./runtime.ts";
+import { encodePrompt, encodeResponse, join } from "./sequences.ts";
+import type { Sequence } from "./sequences.ts";
+import { Session } from "./session.ts";
+import { ModelTokenizer } from "./tokenizer.ts";
+import { handOver } from "./weights.ts";
+import { Written } from "./written.ts";
+
+/** A prompt's sequences, one for each response. */
+export interface Group {
+  prompt: number[];
+  sequences: Sequence[];
+}
+
+export class Student {
+  readonly #model: EdgeModel;
+  readonly #tokenizer: ModelTokenizer;
+  readonly #session: Session;
+
+  private constructor(model: EdgeModel, tokenizer: ModelTokenizer, session: Session) {
+    this.#model = model;
+    this.#tokenizer = tokenizer;
+    this.#session = session;
+  }
+
+  static async load(bucket: R2Bucket, { model, files }: EdgeArtifact): Promise<Student> {
+    const tokenizer = await ModelTokenizer.of(
+      await json(bucket, named(files, "tokenizer.json")),
+      await json(bucket, named(files, "tokenizer_config.json")),
+    );
+    const ort = await runtime();
+    const graph = await readWhole(bucket, named(files, "student.onnx"));
+    const weights = files.filter(({ name }) => name.startsWith("weights-"));
+    const read = await Promise.all(
+      weights.map(async (file) => ({ name: file.name, pieces: await readFile(bucket, file) })),
+    );
+    return new Student(model, tokenizer, await Session.of(ort, model, graph, handOver(read)));
+  }
+
+  release(): Promise<void> {
+    return this.#session.release();
+  }
+
+  /** What of an ask would be read. */
+  groups({ items, template, maxLength }: ScoreAsk): Group[] {
+    const limit = Math.min(maxLength, this.#model.context_length);
+    return items.map((item) => {
+      const prompt = encodePrompt(this.#tokenizer, item.prompt, template, limit);
+      const sequences = item.responses.map((response) =>
+        join(prompt, encodeResponse(this.#tokenizer, response, template, this.#model.end_id), limit),
+      );
+      return { prompt, sequences };
+    });
+  }
+
+  /** The prompt is read once; each of its responses goes on from there. */
+  async score({ prompt, sequences }: Group): Promise<EdgeLogprobs[]> {
+    const last = prompt.length - 1;
+    const begun = sequences.filter(({ response }) => response.length > 0);
+    const asked = begun.map(({ response: [first = 0] }) => ({ row: last, target: first }));
+    const read = begun.length === 0 ? null : await this.#session.read(prompt, null, asked);
+    const scored: EdgeLogprobs[] = [];
+    for (const { response } of sequences) {
+      const logprobs: number[] = [];
+      if (read !== null && response.length > 0) logprobs.push(read.logprobs.shift() ?? NaN);
+      if (read !== null && response.length > 1) {
+        const rest = response.slice(1).map((target, row) => ({ row, target }));
+        logprobs.push(...(await this.#session.read(response.slice(0, -1), read.kept, rest)).logprobs);
+      }
+      scored.push({ token_ids: response, token_texts: response.map((id) => this.#text(id)), logprobs });
+    }
+    return scored;
+  }
+
+  prompts({ prompts, template }: { prompts: readonly Prompt[]; template: Template }): number[][] {
+    return prompts.map((prompt) => encodePrompt(this.#tokenizer, prompt, template, this.#model.context_length));
+  }
+
+  async generate(prompt: number[], { maxNewTokens, stop }: GenerateAsk): Promise<EdgeGenerated> {
+    const written = new Written({
+      decode: (ids) => this.#tokenizer.decode(ids, { special: false }),
+      stopIds: new Set(this.#model.stop_ids),
+      stop,
+      room: Math.min(maxNewTokens, this.#model.context_length - prompt.length),
+    });
+    let next = prompt;
+    let past = null;
+    while (written.end === null) {
+      const read = await this.#session.read(next, past, [{ row: next.length - 1, target: 0 }]);
+      const [token = 0] = read.likeliest;
+      written.add(token);
+      next = [token];
+      past = read.kept;
+    }
+    return { response: written.end.text, finish_reason: written.end.reason, num_tokens: written.ids.length };
+  }
+
+  #text(id: number): string {
+    return this.#tokenizer.decode([id], { special: true });
+  }
+}
+
+function named(files: readonly FileRef[], name: string): FileRef {
+  const file = files.find((one) => one.name === name);
+  if (file === undefined) throw new Error(`the artifact has no ${name}`);
+  return file;
+}
+
+async function json(bucket: R2Bucket, file: FileRef): Promise<unknown> {
+  return JSON.parse(new TextDecoder().decode(await readWhole(bucket, file)));
+}
