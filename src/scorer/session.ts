@@ -1,5 +1,6 @@
 // A model's graph in the runtime: log-probabilities of tokens, the likeliest next ones, and what has been read.
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
+import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { EdgeModel } from "../wire/exports.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -20,9 +21,6 @@ export interface Found {
   logprobs: number[];
   likeliest: number[];
 }
-
-/** Tokens that are read at once, which bounds the memory of activations whatever a text's length. */
-export const PIECE_TOKENS = 256;
 
 const OPTIONS = {
   executionProviders: ["wasm"],
@@ -57,7 +55,7 @@ export class Session {
     return this.#session.release();
   }
 
-  /** Reads tokens behind those of `past`, a piece at a time. */
+  /** Reads tokens behind those of `past`, a piece at a time; what is asked is in the order of its rows. */
   async read(
     ids: readonly number[],
     past: KeyValues | null,
@@ -65,8 +63,8 @@ export class Session {
   ): Promise<Found & { kept: KeyValues }> {
     const found: Found = { logprobs: [], likeliest: [] };
     let kept = past ?? this.#nothing();
-    for (let start = 0; start < ids.length; start += PIECE_TOKENS) {
-      const piece = ids.slice(start, start + PIECE_TOKENS);
+    for (let start = 0; start < ids.length; start += EDGE_PIECE_TOKENS) {
+      const piece = ids.slice(start, start + EDGE_PIECE_TOKENS);
       const here = asked
         .filter(({ row }) => row >= start && row < start + piece.length)
         .map(({ row, target }) => ({ row: row - start, target }));

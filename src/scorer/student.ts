@@ -1,10 +1,11 @@
 // One loaded model: its tokenizer and its session, and how the two score and answer.
-import type { Prompt, Template } from "../wire/common.ts";
+import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { FileRef } from "../wire/blobs.ts";
 import type { EdgeModel } from "../wire/exports.ts";
 import type { EdgeArtifact, EdgeGenerated, EdgeLogprobs, GenerateAsk, ScoreAsk } from "./api.ts";
+import { checkCompute, checkMemory, memoryOf } from "./budget.ts";
 import { readFile, readWhole } from "./files.ts";
-import { runtime } from "./runtime.ts";
+import { reserve, runtime } from "./runtime.ts";
 import { encodePrompt, encodeResponse, join } from "./sequences.ts";
 import type { Sequence } from "./sequences.ts";
 import { Session } from "./session.ts";
@@ -19,17 +20,22 @@ export interface Group {
 }
 
 export class Student {
+  readonly #artifact: EdgeArtifact;
   readonly #model: EdgeModel;
   readonly #tokenizer: ModelTokenizer;
   readonly #session: Session;
 
-  private constructor(model: EdgeModel, tokenizer: ModelTokenizer, session: Session) {
-    this.#model = model;
+  private constructor(artifact: EdgeArtifact, tokenizer: ModelTokenizer, session: Session) {
+    this.#artifact = artifact;
+    this.#model = artifact.model;
     this.#tokenizer = tokenizer;
     this.#session = session;
   }
 
-  static async load(bucket: R2Bucket, { model, files }: EdgeArtifact): Promise<Student> {
+  /** Refuses a model that would not fit, before anything of it is read. */
+  static async load(bucket: R2Bucket, artifact: EdgeArtifact): Promise<Student> {
+    const { model, files } = artifact;
+    checkMemory(artifact, EDGE_PIECE_TOKENS);
     const tokenizer = await ModelTokenizer.of(
       await json(bucket, named(files, "tokenizer.json")),
       await json(bucket, named(files, "tokenizer_config.json")),
@@ -40,23 +46,31 @@ export class Student {
     const read = await Promise.all(
       weights.map(async (file) => ({ name: file.name, pieces: await readFile(bucket, file) })),
     );
-    return new Student(model, tokenizer, await Session.of(ort, model, graph, handOver(read)));
+    reserve(memoryOf(artifact, EDGE_PIECE_TOKENS).heap);
+    return new Student(artifact, tokenizer, await Session.of(ort, model, graph, handOver(read)));
   }
 
   release(): Promise<void> {
     return this.#session.release();
   }
 
-  /** What of an ask would be read. */
+  /** What of an ask is to be read; refused where that is too much. */
   groups({ items, template, maxLength }: ScoreAsk): Group[] {
     const limit = Math.min(maxLength, this.#model.context_length);
-    return items.map((item) => {
+    const groups = items.map((item) => {
       const prompt = encodePrompt(this.#tokenizer, item.prompt, template, limit);
       const sequences = item.responses.map((response) =>
         join(prompt, encodeResponse(this.#tokenizer, response, template, this.#model.end_id), limit),
       );
       return { prompt, sequences };
     });
+    const lengths = groups.flatMap((group) => group.sequences.map(lengthOf));
+    const reads = groups.flatMap(({ prompt, sequences }) => [
+      prompt.length,
+      ...sequences.map(({ response }) => response.length - 1).filter((tokens) => tokens > 0),
+    ]);
+    this.#check(lengths, reads);
+    return groups;
   }
 
   /** The prompt is read once; each of its responses goes on from there. */
@@ -78,8 +92,18 @@ export class Student {
     return scored;
   }
 
-  prompts({ prompts, template }: { prompts: readonly Prompt[]; template: Template }): number[][] {
-    return prompts.map((prompt) => encodePrompt(this.#tokenizer, prompt, template, this.#model.context_length));
+  /** As `groups`; an answer may turn out shorter than what is allowed for. */
+  prompts({ prompts, template, maxNewTokens }: GenerateAsk): number[][] {
+    const encoded = prompts.map((prompt) =>
+      encodePrompt(this.#tokenizer, prompt, template, this.#model.context_length),
+    );
+    const lengths = encoded.map((prompt) => prompt.length + this.#room(prompt, maxNewTokens));
+    const reads = encoded.flatMap((prompt) => [
+      prompt.length,
+      ...Array.from({ length: this.#room(prompt, maxNewTokens) - 1 }, () => 1),
+    ]);
+    this.#check(lengths, reads);
+    return encoded;
   }
 
   async generate(prompt: number[], { maxNewTokens, stop }: GenerateAsk): Promise<EdgeGenerated> {
@@ -87,7 +111,7 @@ export class Student {
       decode: (ids) => this.#tokenizer.decode(ids, { special: false }),
       stopIds: new Set(this.#model.stop_ids),
       stop,
-      room: Math.min(maxNewTokens, this.#model.context_length - prompt.length),
+      room: this.#room(prompt, maxNewTokens),
     });
     let next = prompt;
     let past = null;
@@ -101,10 +125,21 @@ export class Student {
     return { response: written.end.text, finish_reason: written.end.reason, num_tokens: written.ids.length };
   }
 
+  #room(prompt: readonly number[], maxNewTokens: number): number {
+    return Math.min(maxNewTokens, this.#model.context_length - prompt.length);
+  }
+
+  #check(lengths: readonly number[], reads: readonly number[]): void {
+    checkMemory(this.#artifact, Math.max(...lengths, EDGE_PIECE_TOKENS));
+    checkCompute(this.#model, reads);
+  }
+
   #text(id: number): string {
     return this.#tokenizer.decode([id], { special: true });
   }
 }
+
+const lengthOf = ({ prompt, response }: Sequence): number => prompt.length + response.length;
 
 function named(files: readonly FileRef[], name: string): FileRef {
   const file = files.find((one) => one.name === name);

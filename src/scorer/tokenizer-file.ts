@@ -28,7 +28,8 @@ const PreTokenizer = z.union([
 
 /** What of a file is known to be read alike: byte-level BPE, as Llama 3's, GPT-2's, Qwen's and SmolLM's are. */
 const TokenizerFile = z.looseObject({
-  normalizer: z.union([z.null(), z.looseObject({ type: z.literal("NFC") })]),
+  // NFC is not: Python's tokenizers normalise by older tables of Unicode than JavaScript does.
+  normalizer: z.null(),
   pre_tokenizer: PreTokenizer,
   decoder: z.looseObject({ type: z.literal("ByteLevel") }),
   post_processor: z.unknown(),
@@ -37,7 +38,7 @@ const TokenizerFile = z.looseObject({
   model: z.looseObject({ type: z.literal("BPE"), dropout: z.null().default(null) }),
 });
 
-export function readAlike(file: unknown): object {
+export function readAlike(file: unknown): { model: object; pre_tokenizer: object } {
   const parsed = TokenizerFile.safeParse(file);
   if (!parsed.success) {
     const at = parsed.error.issues[0]?.path.join(".") ?? "";
@@ -53,18 +54,21 @@ export function readAlike(file: unknown): object {
 }
 
 function spell(step: z.infer<typeof Step>): z.infer<typeof Step>[] {
-  if (step.type !== "ByteLevel" || !step.use_regex) return [step];
+  // The package's own knows the digits of ASCII alone.
+  if (step.type === "Digits") return [split(step.individual_digits ? String.raw`\p{N}` : String.raw`\p{N}+`)];
+  if (step.type === "Split" || !step.use_regex) return [step];
   if (step.add_prefix_space) {
     throw new Refusal(
       "invalid_request",
       'the model\'s tokenizer begins texts with a space, which is not read alike at the edge; ask with compute "pool"',
     );
   }
-  const split = {
-    type: "Split" as const,
-    pattern: { Regex: GPT2 },
-    behavior: "Isolated" as const,
-    invert: false as const,
-  };
-  return [split, { ...step, use_regex: false }];
+  return [split(GPT2), { ...step, use_regex: false }];
 }
+
+const split = (regex: string): z.infer<typeof Split> => ({
+  type: "Split",
+  pattern: { Regex: regex },
+  behavior: "Isolated",
+  invert: false,
+});

@@ -20,6 +20,12 @@ const TokenizerConfig = z.object({
   clean_up_tokenization_spaces: z.boolean().default(false),
 });
 
+/** What a template does about white space, of which Python and JavaScript disagree on a few characters. */
+const TRIMS = /\b(trim|[lr]?strip|r?split)\b/;
+const DISAGREED = /[\u001c-\u001f\u0085\ufeff]/;
+const TRIMMED_OTHERWISE =
+  'U+001C to U+001F, U+0085 and U+FEFF would be trimmed in another way at the edge; ask with compute "pool"';
+
 export class ModelTokenizer implements Tokens {
   readonly #tokenizer: Tokenizer;
   readonly #render: ((turns: readonly Message[]) => string) | null;
@@ -31,19 +37,25 @@ export class ModelTokenizer implements Tokens {
 
   /** Of tokenizer.json and tokenizer_config.json. Refuses a tokenizer that would not be read as Python reads it. */
   static async of(file: unknown, settings: unknown): Promise<ModelTokenizer> {
-    const [{ Tokenizer }, { Template }] = await Promise.all([
+    const [{ BPE, Tokenizer }, { Template }] = await Promise.all([
       import("@huggingface/tokenizers"),
       import("@huggingface/jinja"),
     ]);
     const { chat_template, clean_up_tokenization_spaces, ...special } = TokenizerConfig.parse(settings);
-    const tokenizer = new Tokenizer(readAlike(file), { clean_up_tokenization_spaces });
+    const read = readAlike(file);
+    const tokenizer = new Tokenizer(read, { clean_up_tokenization_spaces });
+    // It has made tables of them, and would keep them beside those: half of what it takes.
+    Object.assign(read.model, { vocab: {}, merges: [] });
+    if (tokenizer.model instanceof BPE) tokenizer.model.merges = [];
     if (chat_template === null) return new ModelTokenizer(tokenizer, null);
     const template = new Template(chat_template);
     // What the model does not have is undefined in a template, as in Python.
     const known = Object.fromEntries(Object.entries(special).filter(([, token]) => token !== null));
-    return new ModelTokenizer(tokenizer, (turns) =>
-      template.render({ ...known, messages: turns, tools: null, documents: null, add_generation_prompt: true }),
-    );
+    const trims = TRIMS.test(chat_template);
+    return new ModelTokenizer(tokenizer, (turns) => {
+      if (trims && turns.some(({ content }) => DISAGREED.test(content))) throw new Error(TRIMMED_OTHERWISE);
+      return template.render({ ...known, messages: turns, tools: null, documents: null, add_generation_prompt: true });
+    });
   }
 
   encode(text: string): number[] {

@@ -5,7 +5,7 @@ export type FinishReason = "stop" | "length";
 /** What a response is written with. */
 export interface Writing {
   /** The text of these tokens, special ones left out. */
-  decode(ids: readonly number[]): string;
+  decode: (ids: readonly number[]) => string;
   stopIds: ReadonlySet<number>;
   stop: readonly string[];
   /** Tokens that it may have, the one that ends it included. */
