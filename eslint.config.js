@@ -9,7 +9,9 @@ const MAY_IMPORT = {
   evaluation: ["wire"],
   store: ["wire"],
   pool: ["store", "wire"],
-  services: ["pool", "store", "scoring", "evaluation", "wire"],
+  // A Worker of its own: others take its interface's types alone.
+  scorer: ["wire"],
+  services: ["pool", "store", "scorer", "scoring", "evaluation", "wire"],
   middleware: ["services", "store", "wire"],
   routes: ["services", "middleware", "wire"],
   sdk: ["wire"],

@@ -55,15 +55,17 @@ export function checkMemory(artifact: EdgeArtifact, length: number): void {
   );
 }
 
-/** Tokens that reading `tokens` behind one another costs. */
+/** What reading `tokens` costs, in tokens. */
 function readCost(tokens: number): number {
   const rest = tokens % EDGE_PIECE_TOKENS;
   return tokens - rest + (rest === 0 ? 0 : Math.max(rest, EDGE_LEAST_TOKENS));
 }
 
-/** `reads`: how many tokens are read at a time. */
+/** `reads`: how many tokens are read behind one another, each time anew. */
+export const costOf = (reads: readonly number[]): number => reads.reduce((sum, tokens) => sum + readCost(tokens), 0);
+
 export function checkCompute({ parameters }: EdgeModel, reads: readonly number[]): void {
-  const cost = reads.reduce((sum, tokens) => sum + readCost(tokens), 0);
+  const cost = costOf(reads);
   const most = Math.floor(EDGE_CALL_COMPUTE / parameters);
   if (cost <= most) return;
   throw new Refusal(

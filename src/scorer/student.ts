@@ -3,7 +3,7 @@ import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { FileRef } from "../wire/blobs.ts";
 import type { EdgeModel } from "../wire/exports.ts";
 import type { EdgeArtifact, EdgeGenerated, EdgeLogprobs, GenerateAsk, ScoreAsk } from "./api.ts";
-import { checkCompute, checkMemory, memoryOf } from "./budget.ts";
+import { checkCompute, checkMemory, costOf, memoryOf } from "./budget.ts";
 import { readFile, readWhole } from "./files.ts";
 import { reserve, runtime } from "./runtime.ts";
 import { encodePrompt, encodeResponse, join } from "./sequences.ts";
@@ -64,32 +64,43 @@ export class Student {
       );
       return { prompt, sequences };
     });
-    const lengths = groups.flatMap((group) => group.sequences.map(lengthOf));
-    const reads = groups.flatMap(({ prompt, sequences }) => [
-      prompt.length,
-      ...sequences.map(({ response }) => response.length - 1).filter((tokens) => tokens > 0),
-    ]);
+    const lengths = groups.flatMap(({ sequences }) => sequences.map(lengthOf));
+    const reads = groups.flatMap((group) => (isShared(group) ? sharedReads(group) : wholeReads(group)));
     this.#check(lengths, reads);
     return groups;
   }
 
-  /** The prompt is read once; each of its responses goes on from there. */
-  async score({ prompt, sequences }: Group): Promise<EdgeLogprobs[]> {
-    const last = prompt.length - 1;
-    const begun = sequences.filter(({ response }) => response.length > 0);
-    const asked = begun.map(({ response: [first = 0] }) => ({ row: last, target: first }));
-    const read = begun.length === 0 ? null : await this.#session.read(prompt, null, asked);
-    const scored: EdgeLogprobs[] = [];
-    for (const { response } of sequences) {
-      const logprobs: number[] = [];
-      if (read !== null && response.length > 0) logprobs.push(read.logprobs.shift() ?? NaN);
-      if (read !== null && response.length > 1) {
-        const rest = response.slice(1).map((target, row) => ({ row, target }));
-        logprobs.push(...(await this.#session.read(response.slice(0, -1), read.kept, rest)).logprobs);
-      }
-      scored.push({ token_ids: response, token_texts: response.map((id) => this.#text(id)), logprobs });
+  async score(group: Group): Promise<EdgeLogprobs[]> {
+    const logprobs = isShared(group) ? await this.#scoreBehind(group) : await this.#scoreWhole(group);
+    return group.sequences.map(({ response }, i) => ({
+      token_ids: response,
+      token_texts: response.map((id) => this.#tokenizer.decode([id], { special: true })),
+      logprobs: logprobs[i] ?? [],
+    }));
+  }
+
+  /** Each sequence from its beginning. */
+  async #scoreWhole({ sequences }: Group): Promise<number[][]> {
+    const found: number[][] = [];
+    for (const { prompt, response } of sequences) {
+      const asked = response.map((target, i) => ({ row: prompt.length - 1 + i, target }));
+      const ids = [...prompt, ...response].slice(0, -1);
+      found.push(response.length === 0 ? [] : (await this.#session.read(ids, null, asked)).logprobs);
     }
-    return scored;
+    return found;
+  }
+
+  /** The prompt once, which tells each response's first token; each response goes on from there. */
+  async #scoreBehind({ prompt, sequences }: Group): Promise<number[][]> {
+    const first = sequences.map(({ response: [target = 0] }) => ({ row: prompt.length - 1, target }));
+    const read = await this.#session.read(prompt, null, first);
+    const found: number[][] = [];
+    for (const [i, { response }] of sequences.entries()) {
+      const asked = response.slice(1).map((target, row) => ({ row, target }));
+      const rest = await this.#session.read(response.slice(0, -1), read.kept, asked);
+      found.push([...read.logprobs.slice(i, i + 1), ...rest.logprobs].slice(0, response.length));
+    }
+    return found;
   }
 
   /** As `groups`; an answer may turn out shorter than what is allowed for. */
@@ -133,11 +144,16 @@ export class Student {
     checkMemory(this.#artifact, Math.max(...lengths, EDGE_PIECE_TOKENS));
     checkCompute(this.#model, reads);
   }
-
-  #text(id: number): string {
-    return this.#tokenizer.decode([id], { special: true });
-  }
 }
+
+/** Tokens that are read behind one another, if every response goes on from the prompt, or if each is read with it. */
+const sharedReads = ({ prompt, sequences }: Group): number[] => [
+  prompt.length,
+  ...sequences.map(({ response }) => Math.max(0, response.length - 1)),
+];
+const wholeReads = ({ sequences }: Group): number[] =>
+  sequences.map((sequence) => (sequence.response.length === 0 ? 0 : lengthOf(sequence) - 1));
+const isShared = (group: Group): boolean => costOf(sharedReads(group)) < costOf(wholeReads(group));
 
 const lengthOf = ({ prompt, response }: Sequence): number => prompt.length + response.length;
 

@@ -1,6 +1,6 @@
 """What transformers itself says: log-probabilities of responses, and greedy answers.
 
-    python test/scorer/model_oracle.py MODEL_FOLDER < ask.json
+python test/scorer/model_oracle.py MODEL_FOLDER < ask.json
 """
 
 import json

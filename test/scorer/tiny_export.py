@@ -1,6 +1,6 @@
 """Exports a small Llama in fp32 as the edge runs it: the graph, its weights in several files, the tokenizer.
 
-    python test/scorer/tiny_export.py MODEL_FOLDER OUT
+python test/scorer/tiny_export.py MODEL_FOLDER OUT
 """
 
 import json
@@ -29,7 +29,9 @@ class Graph:
         self.tensors.append(numpy_helper.from_array(np.ascontiguousarray(value), name))
         return name
 
-    def op(self, kind: str, inputs: list[str], outputs: int | list[str] = 1, domain: str = "", **attributes: Any) -> Any:
+    def op(
+        self, kind: str, inputs: list[str], outputs: int | list[str] = 1, domain: str = "", **attributes: Any
+    ) -> Any:
         number = len(self.nodes)
         names = outputs if isinstance(outputs, list) else [f"{kind}_{number}_{i}" for i in range(outputs)]
         self.nodes.append(helper.make_node(kind, inputs, names, f"node_{number}", domain=domain, **attributes))
@@ -67,7 +69,9 @@ def llama(model: Any) -> onnx.ModelProto:
         x = graph.op("Add", [x, linear(attention, f"{layer}.self_attn.o_proj")])
         y = norm(x, f"{layer}.post_attention_layernorm")
         gate = linear(y, f"{layer}.mlp.gate_proj")
-        gated = graph.op("Mul", [graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]), linear(y, f"{layer}.mlp.up_proj")])
+        gated = graph.op(
+            "Mul", [graph.op("Mul", [gate, graph.op("Sigmoid", [gate])]), linear(y, f"{layer}.mlp.up_proj")]
+        )
         x = graph.op("Add", [x, linear(gated, f"{layer}.mlp.down_proj")])
     flat = graph.op("Reshape", [norm(x, "model.norm"), graph.const(np.array([-1, config.hidden_size]))])
     states = graph.op("Gather", [flat, "rows"])
@@ -96,7 +100,10 @@ def _signature(config: Any, shared: int, width: int) -> tuple[list[Any], list[An
     inputs += [value("seqlens_k", TensorProto.INT32, ["batch"]), value("total_length", TensorProto.INT32, [1])]
     inputs += [value(name, TensorProto.INT64, ["n"]) for name in ("rows", "targets")]
     outputs = [value("logprobs", TensorProto.FLOAT, ["n"])]
-    outputs += [value("top_logprobs", TensorProto.FLOAT, ["n", LIKELIEST]), value("top_ids", TensorProto.INT64, ["n", LIKELIEST])]
+    outputs += [
+        value("top_logprobs", TensorProto.FLOAT, ["n", LIKELIEST]),
+        value("top_ids", TensorProto.INT64, ["n", LIKELIEST]),
+    ]
     return [*inputs, *cache("past", "past")], [*outputs, *cache("present", "total")]
 
 

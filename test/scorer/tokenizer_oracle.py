@@ -1,6 +1,6 @@
 """What Python's tokenizers make of texts, and the files of those tokenizers as an export has them.
 
-    python test/scorer/tokenizer_oracle.py OUT < ask.json
+python test/scorer/tokenizer_oracle.py OUT < ask.json
 """
 
 import importlib.util
@@ -16,7 +16,8 @@ from understudy_worker.wire import Message
 
 # Llama 3's pattern, which Qwen's is nearly.
 LLAMA3 = (
-    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+"
+    r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+"
+    r"|\s+(?!\S)|\s+"
 )
 # Llama 3's template in short: it trims, counts its turns and knows a token by name.
 TEMPLATE = (
@@ -67,7 +68,8 @@ def answer(tokenizer: Any, asked: dict[str, Any]) -> dict[str, Any]:
         "ids": [encode(tokenizer, text) for text in asked["texts"]],
         "tokens": [tokenizer.decode([token]) for token in vocabulary],
         "decoded": [
-            tokenizer.decode([token % len(tokenizer) for token in ids], skip_special_tokens=True) for ids in asked["ids"]
+            tokenizer.decode([token % len(tokenizer) for token in ids], skip_special_tokens=True)
+            for ids in asked["ids"]
         ],
         "chat": [render(tokenizer, one, template="chat") for one in turns],
         "alpaca": [render(tokenizer, text, template="alpaca") for text in asked["texts"][:200]],
