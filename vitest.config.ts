@@ -10,6 +10,21 @@ mkdirSync("dist/assets", { recursive: true });
 const secrets = { OPERATOR_SECRET: "operator-secret-of-tests", ID_SECRET: "id-secret-of-tests" };
 const wrangler = { configPath: "./wrangler.toml" };
 
+/** Stands behind the binding SCORER: the real one has a bundle of its own, and test/scorer runs that. */
+const scorer = {
+  name: "understudy-scorer",
+  modules: true,
+  compatibilityDate: "2026-07-30",
+  script: `
+    import { WorkerEntrypoint } from "cloudflare:workers";
+    const refused = { ok: false, code: "internal", message: "no scorer runs here" };
+    export class Scorer extends WorkerEntrypoint {
+      score() { return refused; }
+      generate() { return refused; }
+    }
+    export default Scorer;`,
+};
+
 export default defineConfig({
   test: {
     projects: [
@@ -17,7 +32,10 @@ export default defineConfig({
         plugins: [
           cloudflareTest(async () => ({
             wrangler,
-            miniflare: { bindings: { ...secrets, MIGRATIONS: await readD1Migrations("migrations") } },
+            miniflare: {
+              bindings: { ...secrets, MIGRATIONS: await readD1Migrations("migrations") },
+              workers: [scorer],
+            },
           })),
         ],
         test: {
@@ -29,7 +47,13 @@ export default defineConfig({
         },
       },
       {
-        plugins: [cloudflareTest({ main: "./test/pool/worker.ts", wrangler, miniflare: { bindings: secrets } })],
+        plugins: [
+          cloudflareTest({
+            main: "./test/pool/worker.ts",
+            wrangler,
+            miniflare: { bindings: secrets, workers: [scorer] },
+          }),
+        ],
         test: { name: "pool", include: ["test/pool/**/*.test.ts"], testTimeout: 15_000 },
       },
       {

@@ -1,4 +1,4 @@
-// Bundles the Worker with wrangler and the page with vite, and lays out the static assets. Does nothing when nothing that goes in has changed.
+// Bundles the two Workers with wrangler and the page with vite, and lays out the static assets. Does nothing when nothing that goes in has changed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -6,6 +6,9 @@ import { join } from "node:path";
 import { DIST, ROOT, command, inRoot } from "./paths.ts";
 
 export const BUNDLE = join(DIST, "worker", "index.js");
+/** The scorer's bundle: its script, and the runtime's wasm beside it. */
+export const SCORER = join(DIST, "scorer");
+export const SCORER_CONFIG = inRoot("src", "scorer", "wrangler.toml");
 export const ASSETS = join(DIST, "assets");
 const STAMP = join(DIST, ".stamp");
 const SCALAR = inRoot("node_modules", "@scalar", "api-reference", "dist", "browser", "standalone.js");
@@ -14,13 +17,14 @@ const ICON = inRoot("src", "dashboard", "icon.svg");
 const DASHBOARD = inRoot("scripts", "dashboard.ts");
 const SOURCE = /\.(tsx?|css|svg)$/;
 
-/** SHA-256 over everything that the two bundles are made of. */
+/** SHA-256 over everything that the bundles are made of. */
 function inputs(): string {
   const sources = readdirSync(inRoot("src"), { recursive: true, encoding: "utf8" }).filter((name) => SOURCE.test(name));
   const files = [
     ...sources.sort().map((name) => inRoot("src", name)),
     DASHBOARD,
     inRoot("wrangler.toml"),
+    SCORER_CONFIG,
     inRoot("package-lock.json"),
   ];
   const hash = createHash("sha256");
@@ -33,7 +37,13 @@ function run(what: string, program: string, args: string[], env: Record<string, 
   if (child.status !== 0) throw new Error(`${what} does not build:\n${child.stdout}${child.stderr}`);
 }
 
-/** Throws, with the bundler's output, when the Worker or the page does not build. */
+/** `where` says which Worker, if not the main one. */
+function bundle(what: string, outdir: string, ...where: string[]): void {
+  const quiet = { WRANGLER_SEND_METRICS: "false", CI: "1" };
+  run(what, command("wrangler"), ["deploy", "--dry-run", "--outdir", outdir, ...where], quiet);
+}
+
+/** Throws, with the bundler's output, when a Worker or the page does not build. */
 export function build(): void {
   const wanted = inputs();
   if (existsSync(BUNDLE) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
@@ -43,9 +53,10 @@ export function build(): void {
   copyFileSync(ICON, join(ASSETS, "assets", "icon.svg"));
   // A test's NODE_ENV would give the page the development build of its JSX.
   run("the page", process.execPath, [DASHBOARD], { NODE_ENV: "production" });
-  const outdir = join(DIST, "worker");
-  const quiet = { WRANGLER_SEND_METRICS: "false", CI: "1" };
-  run("the Worker", command("wrangler"), ["deploy", "--dry-run", "--outdir", outdir], quiet);
+  bundle("the Worker", join(DIST, "worker"));
+  // A wasm file's name has its digest: an older one would stay beside it.
+  rmSync(SCORER, { recursive: true, force: true });
+  bundle("the scorer", SCORER, "--config", SCORER_CONFIG);
   writeFileSync(STAMP, wanted);
 }
 

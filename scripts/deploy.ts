@@ -1,7 +1,7 @@
-// npm run deploy: bundle, migrate the remote D1, deploy. Needs `wrangler login` and the two secrets (see README).
+// npm run deploy: bundle, migrate the remote D1, deploy both Workers. Needs `wrangler login` and the two secrets (see README).
 import { spawnSync } from "node:child_process";
 import { readFileSync } from "node:fs";
-import { build } from "./build.ts";
+import { SCORER_CONFIG, build } from "./build.ts";
 import { ROOT, command, inRoot } from "./paths.ts";
 import { UserError } from "./stack/hold.ts";
 import { fail } from "./stack/lifetime.ts";
@@ -19,6 +19,8 @@ try {
   }
   build();
   wrangler("d1", "migrations", "apply", "DB", "--remote");
+  // The main Worker is bound to the scorer, which must be there first.
+  wrangler("deploy", "--config", SCORER_CONFIG);
   wrangler("deploy");
 } catch (error) {
   fail(error);

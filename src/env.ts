@@ -15,7 +15,7 @@ export interface Env {
   DB: D1Database;
   BLOBS: R2Bucket;
   POOL: PoolNamespace;
-  /** The second Worker (`src/scorer`), which runs small models' exports. */
+  /** The second Worker (`src/scorer`), which runs small models' exports: its memory and CPU are not this one's. */
   SCORER: ScorerApi;
   ASSETS: Fetcher;
   /** Creates projects, their first admin key and shared worker keys: `wrangler secret put OPERATOR_SECRET`. */

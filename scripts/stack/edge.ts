@@ -1,9 +1,10 @@
-// The edge on this machine: the bundle that wrangler builds, in workerd, with D1, R2 and the Durable Object on disk.
+// The edge on this machine: the two Workers that wrangler bundles, in workerd, with D1, R2 and the Durable Object on disk.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import type { Readable } from "node:stream";
 import { Log, LogLevel, Miniflare } from "miniflare";
-import { ASSETS, BUNDLE } from "../build.ts";
+import type { WorkerOptions } from "miniflare";
+import { ASSETS, BUNDLE, SCORER } from "../build.ts";
 import { inRoot } from "../paths.ts";
 
 export interface EdgeOptions {
@@ -25,6 +26,38 @@ function compatibility(): { compatibilityDate: string; compatibilityFlags: strin
   return {
     compatibilityDate: date,
     compatibilityFlags: [...flags.matchAll(/"([^"]+)"/g)].map(([, flag = ""]) => flag),
+  };
+}
+
+const BUCKETS = { BLOBS: "understudy-blobs" };
+
+function mainWorker(bindings: Record<string, string>): WorkerOptions {
+  return {
+    name: "understudy",
+    modules: true,
+    scriptPath: BUNDLE,
+    ...compatibility(),
+    bindings: { FINGERPRINT_WAIT_MS: "", ...bindings },
+    d1Databases: { DB: "understudy" },
+    r2Buckets: BUCKETS,
+    durableObjects: { POOL: { className: "Pool", useSQLite: true } },
+    serviceBindings: { SCORER: { name: "understudy-scorer", entrypoint: "Scorer" } },
+    assets: { directory: ASSETS, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+  };
+}
+
+/** The scorer's bundle as a Worker of its own; it has no setting but its bucket. */
+export function scorerWorker(): WorkerOptions {
+  const wasm = readdirSync(SCORER).filter((name) => name.endsWith(".wasm"));
+  return {
+    name: "understudy-scorer",
+    modulesRoot: SCORER,
+    modules: [
+      { type: "ESModule", path: join(SCORER, "index.js") },
+      ...wasm.map((name) => ({ type: "CompiledWasm" as const, path: join(SCORER, name) })),
+    ],
+    ...compatibility(),
+    r2Buckets: BUCKETS,
   };
 }
 
@@ -70,17 +103,9 @@ async function migrate(edge: Miniflare): Promise<void> {
 export async function startEdge(options: EdgeOptions): Promise<{ edge: Miniflare; url: string }> {
   const make = () =>
     new Miniflare({
-      name: "understudy",
       host: "127.0.0.1",
       port: options.port,
-      modules: true,
-      scriptPath: BUNDLE,
-      ...compatibility(),
-      bindings: { FINGERPRINT_WAIT_MS: "", ...options.bindings },
-      d1Databases: { DB: "understudy" },
-      r2Buckets: { BLOBS: "understudy-blobs" },
-      durableObjects: { POOL: { className: "Pool", useSQLite: true } },
-      assets: { directory: ASSETS, binding: "ASSETS", routerConfig: { has_user_worker: true } },
+      workers: [mainWorker(options.bindings), scorerWorker()],
       d1Persist: join(options.folder, "d1"),
       r2Persist: join(options.folder, "r2"),
       durableObjectsPersist: join(options.folder, "pool"),

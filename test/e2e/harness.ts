@@ -32,10 +32,11 @@ export function python(script: string, ...args: string[]): string {
   return run.stdout;
 }
 
-export async function startHarness(): Promise<Harness> {
+/** `hidden`: how wide the tiny model is. */
+export async function startHarness(hidden = 48): Promise<Harness> {
   const folder = mkdtempSync(join(tmpdir(), "understudy-e2e-"));
   const tiny = join(folder, "tiny");
-  python("tiny_model.py", tiny);
+  python("tiny_model.py", tiny, String(hidden));
   const stack = await startStack({ folder: join(folder, "state"), port: 0, workers: 0, models: { tiny } });
   const workers: ChildProcess[] = [];
   return {

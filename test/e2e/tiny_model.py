@@ -1,6 +1,6 @@
 """Writes a real but tiny model: a Llama of a few layers with a tokenizer of its own and a chat template.
 
-    python test/e2e/tiny_model.py FOLDER
+    python test/e2e/tiny_model.py FOLDER [HIDDEN_SIZE]
 """
 
 import sys
@@ -32,12 +32,12 @@ def tokenizer() -> PreTrainedTokenizerFast:
     return fast
 
 
-def main(folder: str) -> None:
+def main(folder: str, hidden_size: int = 48) -> None:
     torch.manual_seed(0)
     fast = tokenizer()
     config = LlamaConfig(
         vocab_size=len(fast),
-        hidden_size=48,
+        hidden_size=hidden_size,
         intermediate_size=96,
         num_hidden_layers=4,
         num_attention_heads=4,
@@ -54,4 +54,4 @@ def main(folder: str) -> None:
 
 
 if __name__ == "__main__":
-    main(sys.argv[1])
+    main(sys.argv[1], *map(int, sys.argv[2:]))

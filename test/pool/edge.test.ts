@@ -11,7 +11,11 @@ import { outbox, scorer } from "./worker.ts";
 const yes: ScorerApi["generate"] = ({ prompts }) =>
   Promise.resolve({
     ok: true,
-    value: prompts.map((prompt) => ({ response: `yes to ${String(prompt)}`, finish_reason: "stop", num_tokens: 2 })),
+    value: prompts.map((prompt) => ({
+      response: `yes to ${JSON.stringify(prompt)}`,
+      finish_reason: "stop",
+      num_tokens: 2,
+    })),
   });
 
 /** An evaluation of an export whose model has so many parameters. */

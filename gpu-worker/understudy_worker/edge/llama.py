@@ -30,6 +30,8 @@ def check(model: LlamaForCausalLM) -> None:
     refuse_unless(not config.attention_bias, model, "attention_bias")
     refuse_unless(not config.mlp_bias, model, "mlp_bias")
     refuse_unless(rotary.rope_type in ROPE_TYPES, model, f"rope_type {rotary.rope_type}")
+    # The runtimes' attention works on eight numbers at a time.
+    refuse_unless(heads(model).size % 8 == 0, model, f"heads {heads(model).size} wide, not a multiple of 8")
     refuse_unless(2 * len(rotary.inv_freq) == heads(model).size, model, "rotation of a part of each head")
 
 

@@ -1,5 +1,5 @@
 // The work of a lease at the edge: a span of an evaluation's batches, answered by the scorer.
-import { EDGE_CALL_WORK } from "../../config.ts";
+import { EDGE_CALL_COMPUTE, EDGE_LEAST_TOKENS } from "../../config.ts";
 import type { EdgeRefusalCode, ScorerApi } from "../../scorer/api.ts";
 import type { GenerateBatch, GeneratedItem, GeneratePayload } from "../../wire/batches.ts";
 
@@ -8,11 +8,11 @@ export type Answered = { items: GeneratedItem[] } | { code: EdgeRefusalCode; det
 /** A token covers about this many characters. */
 const CHARACTERS = 4;
 
-/** Items of one call: as many as its CPU allows, at least one. */
+/** Items of one call: as many as half of its CPU allows, since their tokens are only guessed here; at least one. */
 function itemsAtOnce({ artifact, generation }: GeneratePayload, { items }: GenerateBatch): number {
   const longest = Math.max(...items.map(({ prompt }) => JSON.stringify(prompt).length)) / CHARACTERS;
-  const work = (artifact?.model.parameters ?? 1) * (longest + generation.max_new_tokens);
-  return Math.max(1, Math.floor(EDGE_CALL_WORK / work));
+  const tokens = longest + EDGE_LEAST_TOKENS * generation.max_new_tokens;
+  return Math.max(1, Math.floor(EDGE_CALL_COMPUTE / 2 / ((artifact?.model.parameters ?? 1) * tokens)));
 }
 
 /** The batch's answers, in its order; `onCall` is called after each call and may say that nobody wants them any more. */
