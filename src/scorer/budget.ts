@@ -1,8 +1,7 @@
 // What a call would take of memory and of CPU, by arithmetic: the local runtime enforces neither, and the platform ends an
 // isolate that takes too much, with all who wait for it.
 import { EDGE_CALL_COMPUTE, EDGE_LEAST_TOKENS, EDGE_MEMORY_BYTES, EDGE_PIECE_TOKENS } from "../config.ts";
-import type { EdgeModel } from "../wire/exports.ts";
-import type { EdgeArtifact } from "../wire/exports.ts";
+import type { EdgeArtifact, EdgeModel } from "../wire/exports.ts";
 import { Refusal } from "./refusal.ts";
 
 const FLOAT = 4;

@@ -1,9 +1,8 @@
 // One loaded model: its tokenizer and its session, and how the two score and answer.
 import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { FileRef } from "../wire/blobs.ts";
-import type { EdgeModel } from "../wire/exports.ts";
+import type { EdgeArtifact, EdgeModel } from "../wire/exports.ts";
 import type { EdgeGenerated, GenerateAsk, ScoreAsk } from "./api.ts";
-import type { EdgeArtifact } from "../wire/exports.ts";
 import type { ResponseLogprobs } from "../wire/payloads.ts";
 import { checkCompute, checkMemory, costOf, memoryOf } from "./budget.ts";
 import { readFile, readWhole } from "./files.ts";

@@ -1,7 +1,10 @@
 // Evaluations, their records, and the leaderboard over them.
 import type { z } from "zod";
-import type { CreateEvaluation as CreateEvaluationSchema, MetricName } from "../wire/evaluations.ts";
-import type { RecordFilter as RecordFilterSchema } from "../wire/evaluations.ts";
+import type {
+  CreateEvaluation as CreateEvaluationSchema,
+  MetricName,
+  RecordFilter as RecordFilterSchema,
+} from "../wire/evaluations.ts";
 import { BoardList } from "../wire/boards.ts";
 import { Evaluation, EvaluationList, Leaderboard, RecordList } from "../wire/evaluations.ts";
 import type { Http } from "./http.ts";

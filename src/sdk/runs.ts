@@ -2,9 +2,8 @@
 import type { z } from "zod";
 import { Export } from "../wire/exports.ts";
 import type { Precision } from "../wire/exports.ts";
-import type { TakeSteps } from "../wire/runs.ts";
+import type { CreateRun as CreateRunSchema, TakeSteps } from "../wire/runs.ts";
 import { Checkpoint, CheckpointList, Run, RunEvent, RunList, StepList } from "../wire/runs.ts";
-import type { CreateRun as CreateRunSchema } from "../wire/runs.ts";
 import { parseEvents } from "./events.ts";
 import type { Http, Started } from "./http.ts";
 import { every } from "./lists.ts";
