@@ -61,10 +61,10 @@ describe("compute", () => {
     expect(refusal(() => checkCompute(model, [500]))).toBeNull();
     expect(refusal(() => checkCompute(model, [900]))).toMatchObject({
       code: "too_large",
-      message: expect.stringMatching(/reading 932 tokens; .* may read 816 a call/),
+      message: expect.stringMatching(/reading 904 tokens; .* may read 816 a call/),
     });
     const oneByOne = (tokens: number) => Array.from({ length: tokens }, () => 1);
-    expect(refusal(() => checkCompute(model, [64, ...oneByOne(20)]))).toBeNull();
-    expect(refusal(() => checkCompute(model, [64, ...oneByOne(21)]))).toMatchObject({ code: "too_large" });
+    expect(refusal(() => checkCompute(model, [64, ...oneByOne(94)]))).toBeNull();
+    expect(refusal(() => checkCompute(model, [64, ...oneByOne(95)]))).toMatchObject({ code: "too_large" });
   });
 });
