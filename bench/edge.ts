@@ -9,5 +9,5 @@ export async function edge(args: string[]): Promise<Goal[]> {
     args,
     options: { steps: { type: "string", default: "60" }, count: { type: "string", default: "5000" } },
   });
-  return withStudent(Number(values.steps), async (setting) => [...(await requests(setting, Number(values.count)))]);
+  return withStudent(Number(values.steps), (setting) => requests(setting, Number(values.count)));
 }

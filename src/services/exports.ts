@@ -74,7 +74,7 @@ export async function exportPage(ctx: Context, run: string, step: string): Promi
   return envelope(rows.map(present), false, (row) => row.id);
 }
 
-async function require(ctx: Context, checkpoint: string, precision: Precision): Promise<ExportRow> {
+async function requireExport(ctx: Context, checkpoint: string, precision: Precision): Promise<ExportRow> {
   const row = await findExport(ctx.db, ctx.project.id, checkpoint, precision);
   if (row !== null) return row;
   const [run = "", step = ""] = checkpoint.split("@");
@@ -84,17 +84,17 @@ async function require(ctx: Context, checkpoint: string, precision: Precision): 
 
 /** What the scorer is given of a checkpoint's export. */
 export async function artifactOf(ctx: Context, checkpoint: string, precision: Precision): Promise<EdgeArtifact> {
-  const { model, files } = await require(ctx, checkpoint, precision);
+  const { model, files } = await requireExport(ctx, checkpoint, precision);
   return { model, files };
 }
 
 export const getExport = async (ctx: Context, run: string, step: string, precision: Precision): Promise<Export> =>
-  present(await require(ctx, await checkpointId(ctx, run, step), precision));
+  present(await requireExport(ctx, await checkpointId(ctx, run, step), precision));
 
 export async function exportFile(
   ctx: Context,
   { run, step, precision, name }: { run: string; step: string; precision: Precision; name: string },
 ): Promise<Download> {
-  const { checkpoint, files } = await require(ctx, await checkpointId(ctx, run, step), precision);
+  const { checkpoint, files } = await requireExport(ctx, await checkpointId(ctx, run, step), precision);
   return download(ctx, files, name, `The ${precision} export of ${checkpoint}`);
 }

@@ -81,8 +81,8 @@ async function planOf(
   const [there] = await known(ctx, [model], row.precision, sequences);
   const kept = complete(there);
   if (kept !== null) return { side: sideOf(row, kept, true) };
-  const slower = compute === "auto" && workOf(row, sequences) > AUTO_EDGE_WORK;
-  return slower ? { unavailable: "is sooner computed by a worker" } : { row };
+  const large = compute === "auto" && workOf(row, sequences) > AUTO_EDGE_WORK;
+  return large ? { unavailable: "is left to a worker" } : { row };
 }
 
 const sideOf = ({ precision, difference }: ExportRow, values: ResponseLogprobs[][], hit: boolean): Side => ({
@@ -141,12 +141,8 @@ function otherwise(compute: Compute, error: ApiError): null {
   throw error;
 }
 
-/** A worker has room for what the scorer has not; all else is the caller's fault, or ours, wherever it is computed. */
-function refused(compute: Compute, { code, message }: Refusal): null {
-  const error = new ApiError(code, message);
-  if (code !== "too_large") throw error;
-  return otherwise(compute, error);
-}
+/** A worker may do what the scorer cannot, and says itself what nobody can. */
+const refused = (compute: Compute, { code, message }: Refusal): null => otherwise(compute, new ApiError(code, message));
 
 function unavailable(role: Role, name: string, why: string): ApiError {
   const message =

@@ -149,6 +149,16 @@ describe("an export", () => {
     });
   });
 
+  it("whose tokenizer the scorer does not read: auto asks a worker", async () => {
+    const unread: ScorerApi = {
+      ...scorer,
+      score: () => Promise.resolve({ ok: false, code: "invalid_request", message: "not read alike at the edge" }),
+    };
+    const sent = { prompt: "in another script", teacher: student };
+    expect((await score(sent, unread, { prefer: "wait=0" })).status).toBe(202);
+    expect((await score({ ...sent, compute: "edge" }, unread)).status).toBe(400);
+  });
+
   it("that would be slower than a worker is left to one under auto", async () => {
     const long = { prompt: "x".repeat(8000), teacher: student };
     expect((await score(long, scorer, { prefer: "wait=0" })).status).toBe(202);
