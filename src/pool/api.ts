@@ -35,6 +35,9 @@ export interface JobState extends Omit<Job, "result" | "note"> {
   artifact: BlobRef | null;
 }
 
+/** Whether the pool's own worker does it, which is not connected until there is something to do. */
+export const comesWhenWanted = (kind: JobKind): boolean => kind === "generate_edge";
+
 /** Kinds that are leased in spans: of a run's steps, or of an evaluation's batches. */
 export type SpanKind = "train" | "generate" | "prefer";
 
@@ -133,6 +136,9 @@ export interface PoolApi {
   deleteEvaluation(project: string, id: string): Promise<Answer<null>>;
   /** Has the outbox go on with the comparisons of an evaluation that was graded at the edge. Safe to repeat. */
   compareEvaluation(project: string, id: string): Promise<null>;
+
+  /** Adds tokens of responses to the project's usage: those that the scorer read, which no worker reports. */
+  countScored(project: string, tokens: number): Promise<null>;
 
   workers(project: string): Promise<WorkerInfo[]>;
   drainWorker(project: string, worker: string): Promise<Answer<WorkerInfo>>;

@@ -4,6 +4,7 @@ import type { Env } from "../env.ts";
 import type { Settle } from "../store/outbox.ts";
 import type { BestCheckpoint } from "../wire/runs.ts";
 import type { PoolApi, SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "./api.ts";
+import { countScored } from "./record.ts";
 import * as evaluations from "./requests/evaluations.ts";
 import * as jobs from "./requests/jobs.ts";
 import * as runs from "./requests/runs.ts";
@@ -105,6 +106,10 @@ export function definePool(settle: Settle<Env>) {
 
     compareEvaluation(project: string, id: string) {
       return this.#shell.ask((turn) => evaluations.compareEvaluation(turn, project, id));
+    }
+
+    countScored(project: string, tokens: number) {
+      return this.#shell.ask((turn) => countScored(turn, project, tokens));
     }
 
     workers(project: string) {

@@ -99,6 +99,12 @@ export function recordUsage(turn: Turn, project: string, meter: UsageMeter, toke
   post(turn, `${project} ${day} ${meter}`, (rev) => ({ kind: "usage", project, rev, day, meter, total }));
 }
 
+/** Of responses that the scorer has read. */
+export function countScored(turn: Turn, project: string, tokens: number): null {
+  recordUsage(turn, project, "tokens_scored", tokens);
+  return null;
+}
+
 type EventOf<E> = E extends RunEvent ? Pick<E, "type" | "data"> : never;
 
 /** Appends to the run's event stream. */

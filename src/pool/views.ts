@@ -1,6 +1,7 @@
 // Rows as the wire shows them.
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
+import { comesWhenWanted } from "./api.ts";
 import type { JobState, StoredCheckpoint } from "./api.ts";
 import { needsOf, seatOf } from "./queue.ts";
 import { ownSeats } from "./schedule.ts";
@@ -33,8 +34,7 @@ export function jobState(turn: Turn, job: JobRow): JobState {
   return {
     ...jobRecord(job),
     position: job.status === "queued" ? tables.jobs.waitingAhead(job) : null,
-    // The pool's own worker comes when it is wanted.
-    workers_available: job.kind === "generate_edge" ? 1 : ownSeats(needsOf(turn, job), seats).length,
+    workers_available: comesWhenWanted(job.kind) ? 1 : ownSeats(needsOf(turn, job), seats).length,
     project: job.project,
     request: body.request,
     output: body.output,

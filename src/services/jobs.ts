@@ -1,5 +1,6 @@
 // Jobs: one from the pool with its result; the list from the record, which follows the pool.
 import { ApiError } from "../errors.ts";
+import { comesWhenWanted } from "../pool/api.ts";
 import type { JobState } from "../pool/api.ts";
 import { listJobRows } from "../store/jobs.ts";
 import type { Job, WorkerInfo } from "../wire/jobs.ts";
@@ -21,7 +22,9 @@ export async function getJob(ctx: Context, id: string, seconds: number): Promise
 }
 
 const takers = (workers: readonly WorkerInfo[], kind: Job["kind"]): number =>
-  workers.filter((worker) => worker.status === "connected" && worker.kinds.includes(kind)).length;
+  comesWhenWanted(kind)
+    ? 1
+    : workers.filter((worker) => worker.status === "connected" && worker.kinds.includes(kind)).length;
 
 /** Newest first; the place in the queue and the result are on each job's own page. */
 export async function listJobs(ctx: Context, query: { after?: string | undefined; limit: number }) {

@@ -175,5 +175,7 @@ export async function scoreAtEdge(
   if ("ok" in byTeacher) return refused(compute, byTeacher);
   const byStudent = await sideFor(ctx, pair.student, student, sequences);
   if ("ok" in byStudent) return refused(compute, byStudent);
-  return joinSides(byTeacher, byStudent);
+  const scores = joinSides(byTeacher, byStudent);
+  if (!(byTeacher.hit && byStudent.hit)) await ctx.pool.countScored(ctx.project.id, scores.tokens);
+  return scores;
 }

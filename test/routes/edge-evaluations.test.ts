@@ -1,5 +1,6 @@
 // Evaluations of an export: named as a model, brief and greedy, with no GPU worker.
 import { beforeAll, describe, expect, it } from "vitest";
+import { listJobs } from "../../src/services/jobs.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { exportCheckpoint, runWithCheckpoint } from "./edge.ts";
 import { ask } from "./method.ts";
@@ -41,5 +42,7 @@ describe("an evaluation of an export", () => {
     const { status, body } = await evaluate({});
     expect(status).toBe(202);
     expect(body).toMatchObject({ model, n: 3, model_name: null });
+    const jobs = async () => (await listJobs(project.context(), { limit: 9 })).data;
+    await expect.poll(jobs).toContainEqual(expect.objectContaining({ kind: "generate_edge", workers_available: 1 }));
   });
 });

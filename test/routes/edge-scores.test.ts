@@ -4,6 +4,7 @@ import type { ScoreAsk, ScorerApi } from "../../src/scorer/api.ts";
 import { PreferenceList, ScoreList } from "../../src/wire/scores.ts";
 import { TeacherScores } from "../../src/wire/teacher-scores.ts";
 import { deleteDataset } from "../../src/services/dataset-registry.ts";
+import { getUsage } from "../../src/services/usage.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject, rows } from "../services/project.ts";
 import { exportCheckpoint, runWithCheckpoint } from "./edge.ts";
@@ -138,6 +139,20 @@ describe("an export", () => {
     const list = ScoreList.parse((await score({ prompt: "never seen", teacher: student })).body);
     expect(list).toMatchObject({ computed_by: "edge", teacher_cache: { hits: 0, misses: 2 } });
     expect(list.data.map(({ implicit_reward }) => implicit_reward)).toEqual([0, 0]);
+  });
+
+  it("has the tokens that it reads counted as used, once", async () => {
+    const other = await TestProject.create();
+    const run = await runWithCheckpoint(other);
+    await exportCheckpoint(other, run, "int8");
+    const sent = { teacher: `${run}@2`, student: `${run}@2`, prompt: "counted", responses: ["a", "b", "c"] };
+    for (const beta of [1, 2]) {
+      const { body } = await ask(other, "POST", "/v1/scores", { ...sent, beta }, {}, { SCORER: scorer });
+      expect(ScoreList.parse(body).computed_by).toBe("edge");
+    }
+    expect(asked).toHaveLength(2);
+    const used = async (): Promise<unknown[]> => (await getUsage(other.context(), 2)).data;
+    await expect.poll(used).toMatchObject([{ tokens_scored: 3 }]);
   });
 
   it("that the scorer has no room for: auto asks a worker, edge is a 413", async () => {

@@ -39,18 +39,18 @@ const refusal = (check: () => void): unknown => {
 
 describe("memory", () => {
   it("is the weights, what reading a piece takes, and keys and values by the token", () => {
-    const [short, long] = [memoryOf(student(41_381_120), 64), memoryOf(student(41_381_120), 65)];
-    // 2 * 10 layers * 3 heads * 64 * 4 bytes, four times; and scores of 9 heads for 64 tokens.
-    expect(long.total - short.total).toBe(4 * 15_360 + 4 * 64 * 9);
-    expect(memoryOf(student(41_381_120 + 1000), 64).total - short.total).toBe(1000);
+    const [short, long] = [memoryOf(student(58_300_000), 64), memoryOf(student(58_300_000), 65)];
+    // 2 * 10 layers * 3 heads * 64 * 4 bytes, four times; and scores of 9 heads for 64 tokens, twice.
+    expect(long.total - short.total).toBe(4 * 15_360 + 2 * 4 * 64 * 9);
+    expect(memoryOf(student(58_300_000 + 1000), 64).total - short.total).toBe(1000);
     expect(short.heap).toBeLessThan(short.total);
   });
 
   it("admits ten layers in int4 with a short text, and no more than the isolate has", () => {
-    expect(refusal(() => checkMemory(student(41_381_120), 256))).toBeNull();
-    expect(memoryOf(student(41_381_120), 256).total).toBeLessThan(EDGE_MEMORY_BYTES);
+    expect(refusal(() => checkMemory(student(58_300_000), 256))).toBeNull();
+    expect(memoryOf(student(58_300_000), 256).total).toBeLessThan(EDGE_MEMORY_BYTES);
     const refused = { code: "too_large", message: expect.stringMatching(/2048 tokens take \d+ MB .* 128 MB .*"pool"/) };
-    expect(refusal(() => checkMemory(student(41_381_120), 2048))).toMatchObject(refused);
+    expect(refusal(() => checkMemory(student(58_300_000), 2048))).toMatchObject(refused);
     expect(refusal(() => checkMemory(student(255_376_640), 64))).toMatchObject({ code: "too_large" });
   });
 });

@@ -62,7 +62,7 @@ class Graph:
     def model(self, constants: Sequence[onnx.TensorProto]) -> onnx.ModelProto:
         """The model; `constants` are this graph's, in whatever way they are stored."""
         made = helper.make_graph(
-            self._nodes,
+            self._unpacking_first(),
             "student",
             [helper.make_tensor_value_info(*port) for port in self.inputs],
             [helper.make_tensor_value_info(*port) for port in self.outputs],
@@ -70,6 +70,18 @@ class Graph:
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
         return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name=PRODUCER)
+
+    def _unpacking_first(self) -> list[onnx.NodeProto]:
+        """The nodes, those that depend on constants alone first. Of what a node needs onnxruntime computes first what
+        stands last, so weights are unpacked when the states that they multiply are there, and not all at once."""
+        known = set(self.constants)
+        unpacking: list[onnx.NodeProto] = []
+        others: list[onnx.NodeProto] = []
+        for node in self._nodes:
+            fixed = known.issuperset(node.input)
+            (unpacking if fixed else others).append(node)
+            known.update(node.output if fixed else ())
+        return unpacking + others
 
     def _shared(self, name: str, value: Array) -> str:
         self.constants.setdefault(name, value)

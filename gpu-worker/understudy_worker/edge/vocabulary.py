@@ -94,14 +94,18 @@ def add_logprobs(graph: Graph, vocabulary: Vocabulary, states: str, columns: str
     for chunk in vocabulary.chunks:
         logits = product(graph, inputs[chunk.group], chunk.stored)
         most = graph.integers(min(LIKELIEST, outputs(chunk.stored.matrix)))
-        sums.append(graph.op("ReduceLogSumExp", logits, last))
         best, places = graph.ops("TopK", logits, most, names=2, axis=1)
+        # By the largest the sum, which is computed first since it is the last that stands here, waits for TopK: so the
+        # runtime is done with a chunk's logits before the next.
+        largest = graph.op("ReduceMax", best, last)
+        rest = graph.op("ReduceLogSumExp", graph.op("Sub", logits, largest), last)
+        sums.append(graph.op("Add", rest, largest))
         values.append(best)
         ids.append(graph.op("Add", places, graph.scalar(chunk.first, np.int64)))
     total = graph.op("ReduceLogSumExp", graph.op("Concat", *sums, axis=1), last)
-    logit = graph.op("ReduceSum", graph.op("Mul", states, columns), last)
-    graph.op("Squeeze", graph.op("Sub", logit, total), last, name="logprobs")
     most = graph.integers(min(LIKELIEST, vocabulary.size))
     best, places = graph.ops("TopK", graph.op("Concat", *values, axis=1), most, names=2, axis=1)
     graph.op("Sub", best, total, name="top_logprobs")
     graph.op("GatherElements", graph.op("Concat", *ids, axis=1), places, name="top_ids", axis=1)
+    logit = graph.op("ReduceSum", graph.op("Mul", states, columns), last)
+    graph.op("Squeeze", graph.op("Sub", logit, total), last, name="logprobs")
