@@ -42,8 +42,8 @@ export function App() {
       action="Open the leaderboard"
       refusal={refusal}
     >
-      This page shows a project's leaderboard: models ranked on the same questions, with 95% intervals, and every response
-      that was graded. It needs an API key that may read.
+      This page shows a project's leaderboard: models ranked on the same questions, with 95% intervals, and every
+      response that was graded. It needs an API key that may read.
     </KeyForm>
   );
 }

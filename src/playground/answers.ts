@@ -58,7 +58,13 @@ export const isExports = page(
     precision: isPrecision,
     bytes: number,
     model: isModel,
-    difference: object<exports.Difference>({ responses: number, tokens: number, mean: number, max: number, allowed: number }),
+    difference: object<exports.Difference>({
+      responses: number,
+      tokens: number,
+      mean: number,
+      max: number,
+      allowed: number,
+    }),
     files: listOf(object<ExportFile>({ name: text, bytes: number, sha256: text, href: text })),
   }),
 );

@@ -8,8 +8,8 @@ export function App() {
   if (key !== null) return <Playground />;
   return (
     <KeyForm title="Run a student in your own browser" action="Open the playground" refusal={refusal}>
-      A distilled student that was exported for the edge is loaded into this browser and answers here. It needs an API key
-      that may read; to compare an answer with the teacher's view of it, one that may write.
+      A distilled student that was exported for the edge is loaded into this browser and answers here. It needs an API
+      key that may read; to compare an answer with the teacher's view of it, one that may write.
     </KeyForm>
   );
 }

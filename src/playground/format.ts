@@ -10,5 +10,8 @@ export const nats = (logprob: number): string => signed(logprob, 2);
 
 export const reward = (value: number): string => signed(value, 3);
 
-/** Of what is 0 within rounding. */
-export const small = (value: number): string => (value === 0 ? "0" : value.toPrecision(2));
+/** A difference that is hoped to be small. */
+export function small(value: number): string {
+  if (value === 0) return "0";
+  return value < 0.001 ? value.toExponential(1) : value.toPrecision(2);
+}

@@ -19,7 +19,9 @@ function Chosen({ run, chosen }: { run: Run; chosen: Export }) {
   const student = useStudent(chosen);
   // Asked for with the page: once the student is there, nothing is asked for but a comparison.
   const models = useAnswer(MODELS, isModels);
-  const teachers = (models.value?.data ?? []).filter(({ status }) => status === "ready").map(({ id, name }) => name ?? id);
+  const teachers = (models.value?.data ?? [])
+    .filter(({ status }) => status === "ready")
+    .map(({ id, name }) => name ?? id);
   return (
     <>
       <StudentPanel chosen={chosen} student={student} />
@@ -32,9 +34,7 @@ function Chosen({ run, chosen }: { run: Run; chosen: Export }) {
 
 const NoExport = ({ run }: { run: Run }) => (
   <div class="notice">
-    <p>
-      No checkpoint of {run.name} has been exported yet. A worker makes an export, once, of any checkpoint:
-    </p>
+    <p>No checkpoint of {run.name} has been exported yet. A worker makes an export, once, of any checkpoint:</p>
     <pre class="command">
       {`curl -X POST $UNDERSTUDY_BASE_URL/v1/runs/${run.id}/checkpoints/${run.head}/exports \\
   -H "Authorization: Bearer $UNDERSTUDY_API_KEY" -H 'Content-Type: application/json' -d '{"precision": "int8"}'`}
@@ -79,14 +79,16 @@ function Body() {
   if (runs === null) return <Loading what="the runs" />;
   const id = place.run ?? runs.data[0]?.id ?? null;
   if (id === null) {
-    return <p class="notice">This project has no run yet: a student comes out of one. The reference has POST /v1/runs.</p>;
+    return (
+      <p class="notice">This project has no run yet: a student comes out of one. The reference has POST /v1/runs.</p>
+    );
   }
   const choose = (run: string): void => setPlace({ run, step: null, precision: null });
   return (
-    <>
+    <div class="choices">
       <RunChoice runs={runs.data} id={id} choose={choose} />
       <AtRun key={id} id={id} place={place} move={setPlace} />
-    </>
+    </div>
   );
 }
 
@@ -94,8 +96,8 @@ export const Playground = () => (
   <>
     <h1>Playground</h1>
     <p class="lead">
-      A distilled student runs here, in this browser, and answers. What you write stays in this tab until you press
-      <em> Compare with the teacher</em>, which sends that prompt and response to this service, and says so.
+      A distilled student runs here, in this browser, and answers. What you write stays in this tab until you press{" "}
+      <em>Compare with the teacher</em>, which sends that prompt and response to this service.
     </p>
     {isSecureContext ? (
       <Body />

@@ -1,5 +1,6 @@
 // Tokens in a row, each with a figure below it; more is said of the one that is pointed at, or reached by the arrow keys.
 import { useRef, useState } from "preact/hooks";
+import { visible } from "./visible.ts";
 
 export interface ShownToken {
   id: number;
@@ -9,12 +10,6 @@ export interface ShownToken {
   described: string;
   /** From -4 to 4, a step of the scale; null where nothing is coloured. */
   shade: number | null;
-}
-
-/** What is seen of white space and of what is no text by itself. */
-export function visible(text: string): string {
-  if (text === "") return "◦";
-  return text.replaceAll("\n", "↵").replaceAll("\t", "⇥").replace(/^ +| +$/g, (spaces) => "␣".repeat(spaces.length));
 }
 
 const KEYS: Record<string, (at: number, last: number) => number> = {

@@ -34,6 +34,8 @@ const OPTIONS = {
   // The heap never shrinks: what one text needed must be there for the next use, not be kept for a text like it.
   enableCpuMemArena: false,
   enableMemPattern: false,
+  // What fails is thrown; a session warns of itself whatever its environment logs.
+  logSeverityLevel: 3,
 } as const satisfies InferenceSession.SessionOptions;
 
 export class Session {
@@ -151,6 +153,7 @@ function likeliest(outputs: InferenceSession.OnnxValueMapType, row: number, colu
   const { data } = output(outputs, "top_ids");
   const id = data instanceof BigInt64Array ? data[row * columns] : undefined;
   const logprob = floats(output(outputs, "top_logprobs"))[row * columns];
-  if (id === undefined || logprob === undefined) throw new Error("the graph's likeliest tokens are not int64, or too few");
+  if (id === undefined || logprob === undefined)
+    throw new Error("the graph's likeliest tokens are not int64, or too few");
   return { id: Number(id), logprob };
 }

@@ -40,7 +40,7 @@ export function PromptForm({ asked, change, ask, stop, answering, blocked }: For
           rows={3}
           value={asked.prompt}
           spellcheck={false}
-          disabled={answering || blocked}
+          readOnly={answering || blocked}
           onInput={(event) => change({ ...asked, prompt: event.currentTarget.value })}
           onKeyDown={(event) => {
             if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) submit(event);

@@ -29,8 +29,8 @@ interface Panel {
 
 const Sent = () => (
   <p class="note">
-    Pressing the button sends the prompt and this response to this service, which asks the teacher; the student's side is
-    computed here. It needs a key that may write.
+    Pressing the button sends the prompt and this response to this service, which asks the teacher; the student's side
+    is computed here. It needs a key that may write.
   </p>
 );
 
@@ -68,7 +68,7 @@ export function ComparePanel({ runner, models, asked, response, write, blocked, 
           rows={3}
           value={response}
           spellcheck={false}
-          disabled={asking || blocked}
+          readOnly={asking || blocked}
           onInput={(event) => write(event.currentTarget.value)}
         />
       </label>

@@ -1,8 +1,9 @@
 // Each token of a response in the colour of its implicit reward, the response's own, and where the numbers came from.
 import { useState } from "preact/hooks";
-import { count } from "../../dashboard/format.ts";
+import { count, signed } from "../../dashboard/format.ts";
 import { nats, reward } from "../format.ts";
-import { Tokens, visible } from "../tokens.tsx";
+import { Tokens } from "../tokens.tsx";
+import { visible } from "../visible.ts";
 import { rewardsOf } from "./comparison.ts";
 import type { Comparison, ComparedToken, Rewards } from "./comparison.ts";
 import { Legend } from "./legend.tsx";
@@ -18,6 +19,9 @@ const shown = (token: ComparedToken, share: number) => ({
   described: described(token, share),
   shade: stepOf(token),
 });
+
+/** Of what an export is known to differ by. */
+const DIGITS = 4;
 
 const Table = ({ tokens, rewards }: { tokens: readonly ComparedToken[]; rewards: Rewards }) => (
   <details>
@@ -41,9 +45,9 @@ const Table = ({ tokens, rewards }: { tokens: readonly ComparedToken[]; rewards:
                 <code>{visible(token.text)}</code>
               </th>
               <td>{token.id}</td>
-              <td>{nats(token.student)}</td>
-              <td>{nats(token.teacher)}</td>
-              <td>{reward(rewards.tokens[i] ?? 0)}</td>
+              <td>{signed(token.student, DIGITS)}</td>
+              <td>{signed(token.teacher, DIGITS)}</td>
+              <td>{signed(rewards.tokens[i] ?? 0, DIGITS)}</td>
             </tr>
           ))}
         </tbody>
@@ -72,11 +76,9 @@ function Beta({ beta, choose }: { beta: number; choose: (beta: number) => void }
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-const PLACES = { edge: "without a GPU worker", pool: "by a worker" } as const;
-
 function Source({ comparison: { by, question } }: { comparison: Comparison }) {
   const kept = by.teacher_cache.hits > 0 ? "known from before" : "computed for this";
-  const where = by.computed_by === "edge" ? PLACES.edge : PLACES.pool;
+  const where = by.computed_by === "edge" ? "without a GPU worker" : "by a worker";
   return (
     <p class="note">
       The student's log-probabilities were computed in this browser; those of the teacher ({question.teacher}) were

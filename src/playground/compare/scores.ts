@@ -32,7 +32,7 @@ export async function askTeacher(
 ): Promise<ScoreList> {
   const body = { teacher, student, prompt, template, responses: [response], return_tokens: true, compute: "auto" };
   let answer = await post("/v1/scores", body, either(isScoreList, isJob), signal);
-  while ("object" in answer) {
+  while (!isScoreList(answer)) {
     const { id, status, error, note, result } = answer;
     if (isScoreList(result)) return result;
     if (error !== null || status === "cancelled") {

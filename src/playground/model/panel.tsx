@@ -18,8 +18,8 @@ const Facts = ({ chosen: { bytes, model, difference } }: { chosen: Export }) => 
     </dd>
     <dt>Difference</dt>
     <dd>
-      {small(difference.mean)} nats a token from PyTorch on average, {small(difference.max)} at most ({" "}
-      {count(difference.tokens, "token")} measured)
+      {small(difference.mean)} nats a token from PyTorch on average, {small(difference.max)} at the most (measured on{" "}
+      {count(difference.tokens, "token")})
     </dd>
   </dl>
 );
@@ -46,6 +46,7 @@ function Progress({ stage }: { stage: Stage }) {
     <p role="status">
       <strong>Ready on {providerName(stage.provider, stage.threads)}</strong>, after {stage.seconds.toFixed(1)} s (
       {came(stage.progress)}). Nothing leaves this browser from here on until you compare.
+      {stage.fallback !== null && <span class="quiet"> WebGPU did not do: {stage.fallback}</span>}
     </p>
   );
 }

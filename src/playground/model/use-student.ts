@@ -13,6 +13,8 @@ export interface Ready {
   runner: Runner;
   provider: Provider;
   threads: number | null;
+  /** Why it does not run on WebGPU, if that was asked for. */
+  fallback: string | null;
   progress: Progress;
   /** Until it could be asked, from the press of the button. */
   seconds: number;
@@ -30,10 +32,15 @@ export interface Student {
   load: (provider: Provider) => void;
 }
 
+interface Shown {
+  tell: (stage: Stage) => void;
+  signal: AbortSignal;
+}
+
 async function start(
   chosen: Export,
-  provider: Provider,
-  { tell, signal }: { tell: (stage: Stage) => void; signal: AbortSignal },
+  { provider, fallback }: Pick<Ready, "provider" | "fallback">,
+  { tell, signal }: Shown,
 ): Promise<void> {
   const began = performance.now();
   let progress: Progress = { done: 0, total: chosen.bytes, loaded: 0 };
@@ -43,8 +50,24 @@ async function start(
   tell({ name: "starting", progress });
   const runner = new Runner();
   signal.addEventListener("abort", () => runner.end());
-  const { threads } = await runner.load({ model: chosen.model, files, provider });
-  tell({ name: "ready", runner, provider, threads, progress, seconds: (performance.now() - began) / 1000 });
+  const loading = runner.load({ model: chosen.model, files, provider });
+  const { threads } = await loading.catch((error: unknown) => {
+    runner.end();
+    throw provider === "webgpu" ? new NoGpu(failureOf(error).message) : error;
+  });
+  tell({ name: "ready", runner, provider, threads, fallback, progress, seconds: (performance.now() - began) / 1000 });
+}
+
+/** An adapter is there, and does not do for this model. */
+class NoGpu extends Error {}
+
+async function startAnywhere(chosen: Export, provider: Provider, shown: Shown): Promise<void> {
+  try {
+    await start(chosen, { provider, fallback: null }, shown);
+  } catch (error) {
+    if (!(error instanceof NoGpu)) throw error;
+    await start(chosen, { provider: "wasm", fallback: error.message }, shown);
+  }
 }
 
 /** Of one export: whoever shows another one draws anew, and this one is let go. */
@@ -59,7 +82,7 @@ export function useStudent(chosen: Export): Student {
       const tell = (next: Stage): void => {
         if (!signal.aborted) setStage(next);
       };
-      start(chosen, provider, { tell, signal }).catch((error: unknown) => {
+      startAnywhere(chosen, provider, { tell, signal }).catch((error: unknown) => {
         if (!signal.aborted) setStage({ name: "failed", failure: failureOf(error) });
       });
     },

@@ -14,7 +14,10 @@ interface Pending {
 const nobody: Follow = () => undefined;
 
 const broken = (why: string): Failure =>
-  new Failure("The student has stopped", `${why} Load it again; in a browser with little memory take a smaller precision.`);
+  new Failure(
+    "The student has stopped",
+    `${why} Load it again; in a browser with little memory take a smaller precision.`,
+  );
 
 /** A student in a worker of its own: ending it gives all of its memory back. */
 export class Runner {
@@ -25,7 +28,7 @@ export class Runner {
     this.#worker.addEventListener("message", ({ data }: MessageEvent<unknown>) => this.#pending?.take(data));
     this.#worker.addEventListener("error", (event) => {
       // Of a script that did not load there is no message.
-      this.#pending?.fail(broken(event.message === undefined ? "Its worker did not start." : `${event.message}.`));
+      this.#pending?.fail(broken(event instanceof ErrorEvent ? `${event.message}.` : "Its worker did not start."));
     });
   }
 
@@ -68,4 +71,5 @@ export class Runner {
   }
 }
 
-const sentence = (text: string): string => `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;
+const sentence = (text: string): string =>
+  `${text.charAt(0).toUpperCase()}${text.slice(1)}${text.endsWith(".") ? "" : "."}`;

@@ -2,12 +2,23 @@
 import { Student } from "../../student/student.ts";
 import type { StudentFiles } from "../../student/student.ts";
 import { isOrder } from "./messages.ts";
-import type { AnswerOrder, Answered, LoadOrder, Loaded, LoadedFile, Report, Result, ScoreOrder, Scored, Work } from "./messages.ts";
+import type {
+  AnswerOrder,
+  Answered,
+  LoadOrder,
+  Loaded,
+  LoadedFile,
+  Report,
+  Result,
+  ScoreOrder,
+  Scored,
+  Work,
+} from "./messages.ts";
 import { Pieces } from "./pieces.ts";
 import { browserRuntime } from "./runtime.ts";
 
 let student: Student | null = null;
-let stopped = false;
+let stop = new AbortController();
 
 const report = (message: Report): void => postMessage(message);
 
@@ -51,7 +62,7 @@ async function answer({ prompt, template, most }: AnswerOrder): Promise<Answered
   const written: number[] = [];
   const began = performance.now();
   let first = 0;
-  stopped = false;
+  const { signal } = (stop = new AbortController());
   const writing = writer.write(ids, { maxNewTokens: most, stop: [] });
   const answered = (response: string, reason: Answered["reason"]): Answered => {
     const rest = seconds(began) - first;
@@ -65,7 +76,7 @@ async function answer({ prompt, template, most }: AnswerOrder): Promise<Answered
     written.push(id);
     report({ type: "token", token: { id, text: pieces.add(id), logprob } });
     await turn();
-    if (stopped) return answered(writer.text(written), "stopped");
+    if (signal.aborted) return answered(writer.text(written), "stopped");
   }
 }
 
@@ -96,6 +107,6 @@ async function serve(order: Work): Promise<void> {
 
 addEventListener("message", ({ data }: MessageEvent<unknown>) => {
   if (!isOrder(data)) throw new Error("the page sent what is no order");
-  if (data.type === "stop") stopped = true;
+  if (data.type === "stop") stop.abort();
   else void serve(data);
 });

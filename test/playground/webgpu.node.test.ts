@@ -1,0 +1,60 @@
+// The same student on WebGPU, where this machine's browser has an adapter: Chromium's own in software will do.
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leave } from "../dashboard/browser.ts";
+import { POSSIBLE, ask, compare, enter, load, placeOf, pooled, ready, response, rows, startSite } from "./playground.ts";
+import type { Site } from "./playground.ts";
+
+const SOFTWARE = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--use-vulkan=swiftshader",
+];
+const ADAPTER = "'gpu' in navigator && navigator.gpu.requestAdapter().then((adapter) => adapter !== null)";
+
+describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
+  let site: Site;
+  let page: Page;
+  beforeAll(async () => {
+    site = await startSite(SOFTWARE);
+    page = await site.browser.open();
+  }, 240_000);
+  afterAll(async () => {
+    await leave(page);
+    await site.close();
+  });
+
+  /** False, with the reason printed, where there is no adapter. */
+  const offered = async (): Promise<boolean> => {
+    await page.goto(placeOf(site.run));
+    const found = await page.evaluate<boolean>(ADAPTER);
+    if (!found) console.warn("skipped: this machine's Chromium offers no WebGPU adapter");
+    return found;
+  };
+
+  test("answers and scores as the pool does", { timeout: 120_000 }, async ({ skip }) => {
+    skip(!(await offered()));
+    await enter(page, site.key);
+    await load(page, "WebGPU");
+    expect(await ready(page).innerText()).toContain("Ready on WebGPU");
+    await ask(page);
+    await compare(page);
+    const [theirs] = (await pooled(site, await response(page))).data;
+    const found = await rows(page);
+    expect(found.map(({ id }) => id)).toEqual(theirs!.tokens!.map(({ id }) => id));
+    // A GPU sums in another order.
+    for (const [i, token] of theirs!.tokens!.entries()) {
+      expect(Math.abs(found[i]!.student - token.student_logprob)).toBeLessThan(1e-3);
+    }
+  });
+
+  test("falls back to wasm where it does not start, and says why", { timeout: 120_000 }, async ({ skip }) => {
+    skip(!(await offered()));
+    await page.route(/jspi\.wasm$/, (route) => route.abort());
+    await page.getByRole("button", { name: "Load it on WebGPU" }).click();
+    await ready(page).waitFor({ timeout: 60_000 });
+    expect(await ready(page).innerText()).toMatch(/Ready on wasm .* WebGPU did not do: /s);
+    await ask(page);
+  });
+});
