@@ -32,11 +32,18 @@ function Chosen({ run, chosen }: { run: Run; chosen: Export }) {
   );
 }
 
-const NoExport = ({ run }: { run: Run }) => (
+const NoCheckpoint = ({ run }: { run: Run }) => (
+  <p class="notice">
+    {run.name} has no checkpoint yet, of which an export could be made: take steps, or keep its weights as they are by{" "}
+    <code>POST /v1/runs/{run.id}/checkpoints</code>.
+  </p>
+);
+
+const NoExport = ({ run, step }: { run: Run; step: string }) => (
   <div class="notice">
-    <p>No checkpoint of {run.name} has been exported yet. A worker makes an export, once, of any checkpoint:</p>
+    <p>No checkpoint of {run.name} has been exported yet. A worker makes an export of the newest one by</p>
     <pre class="command">
-      {`curl -X POST $UNDERSTUDY_BASE_URL/v1/runs/${run.id}/checkpoints/${run.head}/exports \\
+      {`curl -X POST $UNDERSTUDY_BASE_URL/v1/runs/${run.id}/checkpoints/${step}/exports \\
   -H "Authorization: Bearer $UNDERSTUDY_API_KEY" -H 'Content-Type: application/json' -d '{"precision": "int8"}'`}
     </pre>
   </div>
@@ -50,11 +57,12 @@ function exportAt({ step, precision }: Place, exports: readonly Export[]): Expor
 }
 
 function OfRun({ run, place, move }: { run: Run; place: Place; move: (place: Place) => void }) {
-  const { value: exports, failure, again } = useExports(run.id, place.step);
+  const { value, failure, again } = useExports(run.id, place.step);
   if (failure !== null) return <Failed failure={failure} again={again} />;
-  if (exports === null) return <Loading what="the run's exports" />;
+  if (value === null) return <Loading what="the run's exports" />;
+  const { exports, newest } = value;
   const chosen = exportAt(place, exports);
-  if (chosen === null) return <NoExport run={run} />;
+  if (chosen === null) return newest === null ? <NoCheckpoint run={run} /> : <NoExport run={run} step={newest} />;
   const choose = ({ checkpoint, precision }: Export): void =>
     move({ run: run.id, step: stepOf(checkpoint), precision });
   return (

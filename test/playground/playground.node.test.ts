@@ -62,7 +62,7 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
     await opened();
     await ask(page);
     const { choices, usage } = await chat(32);
-    expect(await response(page)).toBe(choices[0]!.message.content);
+    expect(await response(page).inputValue()).toBe(choices[0]!.message.content);
     const tokens = page.getByRole("listbox", { name: "Answer, token by token" }).getByRole("option");
     expect(await tokens.count()).toBe(usage.completion_tokens);
     const figures = await tokens.locator(".figure").allInnerTexts();
@@ -79,7 +79,7 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
     await opened();
     for (const text of ["red", "a longer one, and nothing else, with caf\u00e9 \ud83d\ude00 in it"]) {
       await page.getByLabel("Prompt").fill(PROMPT);
-      await page.getByLabel(/^Response/).fill(text);
+      await response(page).fill(text);
       await compare(page);
       const [theirs] = (await pooled(site, text)).data;
       const found = await rows(page);
@@ -108,7 +108,7 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
   test("another beta changes the rewards and asks nobody", { timeout: 60_000 }, async () => {
     await opened();
     await page.getByLabel("Prompt").fill(PROMPT);
-    await page.getByLabel(/^Response/).fill("green");
+    await response(page).fill("green");
     await compare(page);
     const before = await rows(page);
     await page.getByText("The same as a table").click();
@@ -179,19 +179,22 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
 
   test("can be stopped, and lets a student go when another is chosen", { timeout: 60_000 }, async () => {
     await opened();
+    // At once: the tiny student is done before a click from outside arrives.
+    await page.evaluate(`new MutationObserver(() => {
+      const button = [...document.querySelectorAll("button")].find(({ innerText }) => innerText === "Stop");
+      if (document.querySelectorAll(".tokens .token").length > 3) button?.click();
+    }).observe(document.body, { childList: true, subtree: true })`);
     await page.getByLabel("Prompt").fill(PROMPT);
     await page.getByLabel("At most").selectOption("512");
     await page.getByRole("button", { name: "Answer" }).click();
-    await page.locator(".tokens .token").nth(3).waitFor();
-    await page.getByRole("button", { name: "Stop" }).click();
     await page.getByText("stopped by you").waitFor();
-    expect(await page.locator(".tokens .token").count()).toBeLessThan(512);
+    expect(await page.locator(".tokens .token").count()).toBeLessThan(500);
     expect(page.workers().length).toBeGreaterThan(0);
     await page.getByLabel("Checkpoint").selectOption({ label: "step 2" });
-    await expect.poll(() => page.workers().length).toBe(0);
+    await expect.poll(() => page.workers().length, { timeout: 10_000 }).toBe(0);
     expect(page.url()).toContain("step=2");
     await load(page);
-    await ask(page);
+    expect(await page.getByRole("button", { name: "Answer" }).count()).toBe(1);
   });
 
   test("a key that may only read runs a student, and is told what comparing needs", { timeout: 60_000 }, async () => {
@@ -209,7 +212,7 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
   test("says how to make an export where there is none", async () => {
     await open(`/playground?run=${site.bare}`);
     await page.getByText("has been exported yet").waitFor();
-    expect(await page.locator(".command").innerText()).toContain(`/v1/runs/${site.bare}/checkpoints/`);
+    expect(await page.locator(".command").innerText()).toContain(`/v1/runs/${site.bare}/checkpoints/2/exports`);
     await page.getByLabel("Run").selectOption({ label: "exported (step 4)" });
     await page.getByRole("button", { name: "Load it on wasm" }).waitFor();
     expect(page.url()).toContain(site.run);

@@ -44,6 +44,7 @@ export async function startSite(flags: string[] = []): Promise<Site> {
   const { id: bare } = await client.runs.create({ name: "not-exported", ...asked });
   const { id: run } = await client.runs.create({ name: "exported", ...asked });
   await (await client.runs.takeSteps(run, { to: 4 })).finished();
+  await (await client.runs.takeSteps(bare, { to: 2 })).finished();
   for (const step of [2, 4]) await client.runs.export(run, step, PRECISION);
   const browser = await startBrowser(stack.url, flags);
   return {
@@ -87,7 +88,7 @@ export async function ask(page: Page, prompt = PROMPT, most = 32): Promise<void>
   await until(page, page.getByText(/of prompt read in/));
 }
 
-export const response = (page: Page): Promise<string> => page.getByLabel(/^Response/).inputValue();
+export const response = (page: Page): Locator => page.getByRole("textbox", { name: /^Response/ });
 
 export async function compare(page: Page): Promise<void> {
   await page.getByRole("button", { name: "Compare with the teacher" }).click();

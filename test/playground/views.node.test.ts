@@ -2,7 +2,7 @@
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { leave, violations } from "../dashboard/browser.ts";
-import { POSSIBLE, ask, compare, enter, load, placeOf, startSite } from "./playground.ts";
+import { POSSIBLE, ask, compare, enter, load, placeOf, response, startSite } from "./playground.ts";
 import type { Site } from "./playground.ts";
 
 /** A folder for pictures, to be looked at; none are made without it. */
@@ -45,7 +45,7 @@ describe.skipIf(!POSSIBLE)("every view of the playground", () => {
       await opened(options);
       await load(page);
       await ask(page);
-      await page.getByLabel(/^Response/).fill("red, and nothing else: a word of one\nand two, three and green");
+      await response(page).fill("red, and nothing else: a word of one\nand two, three and green");
       await compare(page);
       await page.getByText("The same as a table").click();
     },

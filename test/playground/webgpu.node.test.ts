@@ -2,7 +2,19 @@
 import type { Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { leave } from "../dashboard/browser.ts";
-import { POSSIBLE, ask, compare, enter, load, placeOf, pooled, ready, response, rows, startSite } from "./playground.ts";
+import {
+  POSSIBLE,
+  ask,
+  compare,
+  enter,
+  load,
+  placeOf,
+  pooled,
+  ready,
+  response,
+  rows,
+  startSite,
+} from "./playground.ts";
 import type { Site } from "./playground.ts";
 
 const SOFTWARE = [
@@ -40,7 +52,7 @@ describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
     expect(await ready(page).innerText()).toContain("Ready on WebGPU");
     await ask(page);
     await compare(page);
-    const [theirs] = (await pooled(site, await response(page))).data;
+    const [theirs] = (await pooled(site, await response(page).inputValue())).data;
     const found = await rows(page);
     expect(found.map(({ id }) => id)).toEqual(theirs!.tokens!.map(({ id }) => id));
     // A GPU sums in another order.

@@ -79,6 +79,7 @@ export async function readFiles(
 
 /** Bytes of all files that are kept, of whatever export. */
 export async function keptBytes(): Promise<number> {
+  if (!(await caches.has(STORE))) return 0;
   const store = await caches.open(STORE);
   const found = await Promise.all((await store.keys()).map((request) => store.match(request)));
   return found.reduce((sum, response) => sum + Number(response?.headers.get("content-length") ?? 0), 0);

@@ -11,7 +11,13 @@ const NEWEST = 20;
 /** The step of a checkpoint, with its lineage where it has another than the first. */
 export const stepOf = (checkpoint: string): string => checkpoint.split("@")[1] ?? "";
 
-async function exportsOf(run: string, step: string | null, signal: AbortSignal): Promise<Export[]> {
+export interface Exported {
+  exports: Export[];
+  /** The step of the newest checkpoint, exported or not; null where there is none. */
+  newest: string | null;
+}
+
+async function exportsOf(run: string, step: string | null, signal: AbortSignal): Promise<Exported> {
   const path = `/v1/runs/${encodeURIComponent(run)}/checkpoints`;
   const checkpoints = await read(`${path}?limit=${NEWEST}`, isCheckpoints, signal);
   const newest = checkpoints.data.map(({ id }) => stepOf(id));
@@ -19,11 +25,11 @@ async function exportsOf(run: string, step: string | null, signal: AbortSignal):
   const lists = await Promise.all(
     steps.map((one) => read(`${path}/${encodeURIComponent(one)}/exports`, isExports, signal)),
   );
-  return lists.flatMap(({ data }) => data);
+  return { exports: lists.flatMap(({ data }) => data), newest: newest[0] ?? null };
 }
 
 interface Exports {
-  value: Export[] | null;
+  value: Exported | null;
   failure: Failure | null;
   again: () => void;
 }
