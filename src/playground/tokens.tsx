@@ -44,13 +44,13 @@ export function Tokens({ label, tokens }: { label: string; tokens: readonly Show
             class={shadeClass(shade)}
             role="option"
             aria-selected={i === current}
-            aria-label={`${visible(text)}: ${described}`}
             tabIndex={i === current ? 0 : -1}
             onFocus={() => setAt(i)}
             onPointerEnter={() => setAt(i)}
           >
             <span class="text">{visible(text)}</span>
             <span class="figure">{figure}</span>
+            <span class="hidden">{described}</span>
           </span>
         ))}
       </div>

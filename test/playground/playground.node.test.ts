@@ -129,6 +129,9 @@ describe.skipIf(!POSSIBLE)("the playground", () => {
     expect(new Set(urls.map(({ origin }) => origin))).toEqual(new Set([site.harness.stack.url]));
     // What workers ask for is seen too.
     expect(urls.map(({ pathname }) => pathname)).toContain("/assets/playground/ort-wasm-simd-threaded.wasm");
+    const policy = (await fetch(`${site.harness.stack.url}/assets/playground/worker.js`)).headers;
+    expect(policy.get("content-security-policy")).toContain("default-src 'none'");
+    expect(policy.get("content-security-policy")).toContain("connect-src 'self'");
     await ask(page);
     await ask(page, "And another one", 64);
     expect(seen.map((request) => request.url())).toEqual([]);

@@ -1,12 +1,12 @@
 // What the colours say.
-import { reward } from "../format.ts";
+import { brief } from "../format.ts";
 import { BOUNDS, STEPS } from "./scale.ts";
 
 /** Where a step of the scale begins, seen from 0. */
 function label(step: number, beta: number): string {
   const bound = BOUNDS[Math.abs(step) - 1];
   if (bound === undefined) return "0";
-  return reward(Math.sign(step) * bound * beta);
+  return brief(Math.sign(step) * bound * beta);
 }
 
 export const Legend = ({ beta }: { beta: number }) => (
