@@ -82,7 +82,8 @@ function Source({ comparison: { by, question } }: { comparison: Comparison }) {
   return (
     <p class="note">
       The student's log-probabilities were computed in this browser; those of the teacher ({question.teacher}) were
-      answered {where} (<code>computed_by: {by.computed_by}</code>), {kept}. {by.note}
+      answered {where} (<code>computed_by: {by.computed_by}</code>), {kept}.
+      {by.note !== null && <> The service notes: {by.note}</>}
     </p>
   );
 }
