@@ -1,5 +1,6 @@
 // Strict, type-aware rules; and the import direction of the architecture:
-// routes -> services -> { pool, store, scorer, scoring, evaluation } -> wire; pool -> { store, scorer }.
+// routes -> services -> { pool, store, scorer, scoring, evaluation } -> wire; pool -> { store, scorer };
+// { scorer, playground } -> student -> wire; playground -> { dashboard, scoring }.
 import tseslint from "typescript-eslint";
 
 /** The folders of src that each folder may import from. A folder that is not named here is open to nobody. */
@@ -9,14 +10,18 @@ const MAY_IMPORT = {
   evaluation: ["wire"],
   store: ["wire"],
   pool: ["store", "scorer", "wire"],
+  // Runs in a Worker and in a browser: files and runtime are handed in.
+  student: ["wire"],
   // A Worker of its own: others take its interface's types alone.
-  scorer: ["wire"],
+  scorer: ["student", "wire"],
   services: ["pool", "store", "scorer", "scoring", "evaluation", "wire"],
   middleware: ["services", "store", "wire"],
   routes: ["services", "middleware", "wire"],
   sdk: ["wire"],
   // Types alone: see `dashboardImports`.
   dashboard: ["wire"],
+  // Its page as the dashboard; its worker runs the student.
+  playground: ["dashboard", "scoring", "student", "wire"],
 };
 /** Folders that know nothing of this program but the wire: not its root files, and no package but these. */
 const PURE = { wire: ["zod"], scoring: ["zod"], evaluation: ["zod", "re2js"], sdk: ["zod"] };

@@ -1,4 +1,4 @@
-// Bundles the two Workers with wrangler and the page with vite, and lays out the static assets. Does nothing when nothing that goes in has changed.
+// Bundles the two Workers with wrangler and the pages with vite, and lays out the static assets. Does nothing when nothing that goes in has changed.
 import { spawnSync } from "node:child_process";
 import { createHash } from "node:crypto";
 import { copyFileSync, existsSync, mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from "node:fs";
@@ -14,15 +14,16 @@ const STAMP = join(DIST, ".stamp");
 const SCALAR = inRoot("node_modules", "@scalar", "api-reference", "dist", "browser", "standalone.js");
 
 const ICON = inRoot("src", "dashboard", "icon.svg");
-const DASHBOARD = inRoot("scripts", "dashboard.ts");
-const SOURCE = /\.(tsx?|css|svg)$/;
+const PAGES = inRoot("scripts", "pages.ts");
+const HEADERS = inRoot("src", "playground", "_headers");
+const SOURCE = /(\.(tsx?|css|svg)|_headers)$/;
 
 /** SHA-256 over everything that the bundles are made of. */
 function inputs(): string {
   const sources = readdirSync(inRoot("src"), { recursive: true, encoding: "utf8" }).filter((name) => SOURCE.test(name));
   const files = [
     ...sources.sort().map((name) => inRoot("src", name)),
-    DASHBOARD,
+    PAGES,
     inRoot("wrangler.toml"),
     SCORER_CONFIG,
     inRoot("package-lock.json"),
@@ -43,16 +44,19 @@ function bundle(what: string, outdir: string, ...where: string[]): void {
   run(what, command("wrangler"), ["deploy", "--dry-run", "--outdir", outdir, ...where], quiet);
 }
 
-/** Throws, with the bundler's output, when a Worker or the page does not build. */
+/** Throws, with the bundler's output, when a Worker or a page does not build. */
 export function build(): void {
   const wanted = inputs();
   if (existsSync(BUNDLE) && existsSync(STAMP) && readFileSync(STAMP, "utf8") === wanted) return;
   rmSync(STAMP, { force: true });
+  // A chunk that is no longer made would stay beside the others.
+  rmSync(ASSETS, { recursive: true, force: true });
   mkdirSync(join(ASSETS, "assets"), { recursive: true });
+  copyFileSync(HEADERS, join(ASSETS, "_headers"));
   copyFileSync(SCALAR, join(ASSETS, "assets", "scalar.js"));
   copyFileSync(ICON, join(ASSETS, "assets", "icon.svg"));
   // A test's NODE_ENV would give the page the development build of its JSX.
-  run("the page", process.execPath, [DASHBOARD], { NODE_ENV: "production" });
+  run("the pages", process.execPath, [PAGES], { NODE_ENV: "production" });
   bundle("the Worker", join(DIST, "worker"));
   // A wasm file's name has its digest: an older one would stay beside it.
   rmSync(SCORER, { recursive: true, force: true });

@@ -54,21 +54,48 @@ async function toFailure(response: Response): Promise<Failure> {
   return new Failure(titleOf(response.status), message, seconds > 0 ? seconds : null);
 }
 
-async function send(url: string, signal: AbortSignal | null): Promise<Response> {
+async function send(url: string, signal: AbortSignal | null, body: object | null = null): Promise<Response> {
   const headers = { authorization: `Bearer ${currentKey()}` };
-  const response = await fetch(url, { headers, signal }).catch(unreachable);
+  const asked = body === null ? { headers, signal } : posting(headers, signal, body);
+  const response = await fetch(url, asked).catch(unreachable);
   if (response.ok) return response;
   const failure = await toFailure(response);
-  // Nothing on the page can be read with this key: back to the form, which says why.
-  if (response.status === 401 || response.status === 403) forgetKey(`${failure.title}. ${failure.message}`);
+  // Nothing on the page can be read with this key: back to the form, which says why. One that may read may not do all.
+  const useless = response.status === 401 || (response.status === 403 && body === null);
+  if (useless) forgetKey(`${failure.title}. ${failure.message}`);
   throw failure;
 }
 
-/** Rejects with a Failure and nothing else; of no meaning once `signal` is aborted. */
-export async function read<T>(url: string, is: Is<T>, signal: AbortSignal): Promise<T> {
-  const body = await jsonOf(await send(url, signal));
+const posting = (headers: Record<string, string>, signal: AbortSignal | null, body: object): RequestInit => ({
+  method: "POST",
+  headers: { ...headers, "content-type": "application/json" },
+  body: JSON.stringify(body),
+  signal,
+});
+
+const checked = async <T>(response: Response, is: Is<T>): Promise<T> => {
+  const body = await jsonOf(response);
   if (is(body)) return body;
   throw new Failure("The answer cannot be read", "The service is newer or older than this page: reload the page.");
+};
+
+/** Rejects with a Failure and nothing else; of no meaning once `signal` is aborted. */
+export const read = async <T>(url: string, is: Is<T>, signal: AbortSignal): Promise<T> =>
+  checked(await send(url, signal), is);
+
+/** As `read`, of what is asked with a body. */
+export const post = async <T>(url: string, body: object, is: Is<T>, signal: AbortSignal): Promise<T> =>
+  checked(await send(url, signal, body), is);
+
+/** The bytes of a file as they come. */
+export async function* download(url: string, signal: AbortSignal): AsyncGenerator<Uint8Array<ArrayBuffer>, void> {
+  const { body } = await send(url, signal);
+  const reader = body?.getReader();
+  for (;;) {
+    const part = await reader?.read().catch(unreachable);
+    if (part?.value === undefined) return;
+    yield part.value;
+  }
 }
 
 /** Saves an answer as a file: a plain link could not carry the key. */

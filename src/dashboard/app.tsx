@@ -1,7 +1,7 @@
 // Which view is shown: the form without a key, else what the address says.
 import { useEffect, useRef } from "preact/hooks";
 import { BoardView } from "./board/view.tsx";
-import { forgetKey, useSession } from "./key.ts";
+import { useSession } from "./key.ts";
 import { KeyForm } from "./key-form.tsx";
 import { PreferenceView } from "./preferences/view.tsx";
 import { EvaluationView } from "./records/view.tsx";
@@ -35,16 +35,15 @@ export function App() {
   const { key, refusal } = useSession();
   const route = useRoute();
   useFocusOnStep(key === null ? "key" : route.view);
-  return key === null ? <KeyForm refusal={refusal} /> : <View route={route} />;
-}
-
-/** In the page's header, while there is a key. */
-export function SessionButton() {
-  const { key } = useSession();
-  if (key === null) return null;
+  if (key !== null) return <View route={route} />;
   return (
-    <button type="button" onClick={() => forgetKey()}>
-      Forget key
-    </button>
+    <KeyForm
+      title="Which student is better, and is the difference real?"
+      action="Open the leaderboard"
+      refusal={refusal}
+    >
+      This page shows a project's leaderboard: models ranked on the same questions, with 95% intervals, and every
+      response that was graded. It needs an API key that may read.
+    </KeyForm>
   );
 }

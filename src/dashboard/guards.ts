@@ -25,6 +25,8 @@ export const exactly =
 
 export const number: Is<number> = (value) => typeof value === "number";
 
+export const isBytes: Is<ArrayBuffer> = (value) => value instanceof ArrayBuffer;
+
 export const flag: Is<boolean> = (value) => typeof value === "boolean";
 
 export const orNull =

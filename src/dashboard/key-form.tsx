@@ -1,4 +1,5 @@
 // Asks for a key.
+import type { ComponentChildren } from "preact";
 import { useEffect, useRef, useState } from "preact/hooks";
 import { keepKey } from "./key.ts";
 
@@ -18,7 +19,16 @@ const Where = () => (
   </ul>
 );
 
-export function KeyForm({ refusal }: { refusal: string | null }) {
+interface Asking {
+  title: string;
+  /** What the key is for. */
+  children: ComponentChildren;
+  /** What the button does. */
+  action: string;
+  refusal: string | null;
+}
+
+export function KeyForm({ title, children, action, refusal }: Asking) {
   const input = useRef<HTMLInputElement>(null);
   const [problem, setProblem] = useState(refusal);
   useEffect(() => setProblem(refusal), [refusal]);
@@ -33,11 +43,8 @@ export function KeyForm({ refusal }: { refusal: string | null }) {
   };
   return (
     <section class="key">
-      <h1>Which student is better, and is the difference real?</h1>
-      <p>
-        This page shows a project's leaderboard: models ranked on the same questions, with 95% intervals, and every
-        response that was graded. It needs an API key that may read.
-      </p>
+      <h1>{title}</h1>
+      <p>{children}</p>
       <form onSubmit={submit} novalidate>
         <label for="key">API key</label>
         <div class="line">
@@ -52,7 +59,7 @@ export function KeyForm({ refusal }: { refusal: string | null }) {
             aria-describedby={problem === null ? "key-note" : "key-problem key-note"}
           />
           <button type="submit" class="primary">
-            Open the leaderboard
+            {action}
           </button>
         </div>
         {problem !== null && (

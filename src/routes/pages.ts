@@ -21,22 +21,33 @@ const referenceHeaders = secureHeaders({
   },
 });
 
-/** The dashboard loads its files from our own assets and asks our own API: nothing inline, nothing from elsewhere. */
-const dashboardHeaders = secureHeaders({
+/** A page that loads its files from our own assets and asks our own API: nothing inline, nothing from elsewhere. */
+const ownFilesOnly = {
+  defaultSrc: ["'none'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'"],
+  imgSrc: ["'self'"],
+  connectSrc: ["'self'"],
+  baseUri: ["'none'"],
+  formAction: ["'none'"],
+  frameAncestors: ["'none'"],
+};
+
+const dashboardHeaders = secureHeaders({ contentSecurityPolicy: ownFilesOnly });
+
+/** The playground also compiles the runtime, runs it in workers, and is isolated, so that it may use threads. */
+const playgroundHeaders = secureHeaders({
   contentSecurityPolicy: {
-    defaultSrc: ["'none'"],
-    scriptSrc: ["'self'"],
-    styleSrc: ["'self'"],
-    imgSrc: ["'self'"],
-    connectSrc: ["'self'"],
-    baseUri: ["'none'"],
-    formAction: ["'none'"],
-    frameAncestors: ["'none'"],
+    ...ownFilesOnly,
+    scriptSrc: ["'self'", "'wasm-unsafe-eval'"],
+    workerSrc: ["'self'"],
   },
+  crossOriginEmbedderPolicy: "require-corp",
+  crossOriginOpenerPolicy: "same-origin",
 });
 
 /** Paths whose answers are pages. */
-export const PAGES = new Set(["/", "/docs"]);
+export const PAGES = new Set(["/", "/docs", "/playground"]);
 
 type Html = HtmlEscapedString | Promise<HtmlEscapedString>;
 
@@ -70,34 +81,48 @@ const reference = (nonce: string): Html =>
       });
     </script>`;
 
-const dashboardFiles = html`<link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
-  <link rel="stylesheet" href="/assets/dashboard.css" />
-  <script type="module" src="/assets/dashboard.js"></script>`;
+/** A page's style sheet and script among our assets. */
+const files = (name: string): Html =>
+  html`<link rel="icon" href="/assets/icon.svg" type="image/svg+xml" />
+    <link rel="stylesheet" href="/assets/${name}.css" />
+    <script type="module" src="/assets/${name}.js"></script>`;
 
 /** The script draws into `main` and `session`; without one, `main` says what this is. */
-const dashboard = html`<a class="skip" href="#main">Skip to the content</a>
-  <header class="top">
-    <a class="brand" href="/">understudy</a>
-    <nav aria-label="Service">
-      <a href="/docs">Reference</a>
-      <a href="/openapi.json">OpenAPI</a>
-      <a href="/healthz">Health</a>
-    </nav>
-    <div id="session"></div>
-  </header>
-  <main id="main" tabindex="-1">
-    <noscript>
-      <h1>understudy</h1>
-      <p>
-        Trains a small language model to stand in for a large one, and proves how well it does: implicit rewards and
-        preferences over HTTP, distillation steps on command, and a leaderboard with intervals and paired tests.
-      </p>
-      <p>
-        The leaderboard on this page needs JavaScript. Without it, everything can be read from the API: see the
-        reference above.
-      </p>
-    </noscript>
-  </main>`;
+const frame = (scriptless: Html): Html =>
+  html`<a class="skip" href="#main">Skip to the content</a>
+    <header class="top">
+      <a class="brand" href="/">understudy</a>
+      <nav aria-label="Service">
+        <a href="/playground">Playground</a>
+        <a href="/docs">Reference</a>
+        <a href="/openapi.json">OpenAPI</a>
+        <a href="/healthz">Health</a>
+      </nav>
+      <div id="session"></div>
+    </header>
+    <main id="main" tabindex="-1">
+      <noscript>${scriptless}</noscript>
+    </main>`;
+
+const dashboard = frame(
+  html`<h1>understudy</h1>
+    <p>
+      Trains a small language model to stand in for a large one, and proves how well it does: implicit rewards and
+      preferences over HTTP, distillation steps on command, and a leaderboard with intervals and paired tests.
+    </p>
+    <p>
+      The leaderboard on this page needs JavaScript. Without it, everything can be read from the API: see the reference
+      above.
+    </p>`,
+);
+
+const playground = frame(
+  html`<h1>Playground</h1>
+    <p>
+      Runs a distilled student in your own browser, which needs JavaScript. Without it, the service computes: see
+      completions and scores in the reference above.
+    </p>`,
+);
 
 export const pages = new Hono<App>();
 
@@ -108,4 +133,8 @@ pages.get("/docs", referenceHeaders, (c) =>
   c.html(page("understudy: reference", "", reference(c.get("secureHeadersNonce") ?? ""))),
 );
 
-pages.get("/", dashboardHeaders, (c) => c.html(page("understudy", dashboardFiles, dashboard)));
+pages.get("/", dashboardHeaders, (c) => c.html(page("understudy", files("dashboard"), dashboard)));
+
+pages.get("/playground", playgroundHeaders, (c) =>
+  c.html(page("understudy: playground", files("playground/page"), playground)),
+);

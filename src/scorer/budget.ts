@@ -1,8 +1,11 @@
 // What a call would take of memory and of CPU, by arithmetic: the local runtime enforces neither, and the platform ends an
 // isolate that takes too much, with all who wait for it.
-import { EDGE_CALL_COMPUTE, EDGE_LEAST_TOKENS, EDGE_MEMORY_BYTES, EDGE_PIECE_TOKENS } from "../config.ts";
+import { EDGE_CALL_COMPUTE, EDGE_MEMORY_BYTES, EDGE_PIECE_TOKENS } from "../config.ts";
+import { costOf, lengthOf, readsOf } from "../student/reads.ts";
+import type { Group } from "../student/reads.ts";
+import { Refusal } from "../student/refusal.ts";
+import { roomFor } from "../student/student.ts";
 import type { EdgeArtifact, EdgeModel } from "../wire/exports.ts";
-import { Refusal } from "./refusal.ts";
 
 const FLOAT = 4;
 /** The runtime's heap with the largest graph that is admitted but no weights: measured 14.3 MB. */
@@ -57,15 +60,6 @@ export function checkMemory(artifact: EdgeArtifact, length: number): void {
   );
 }
 
-/** What reading `tokens` costs, in tokens. */
-function readCost(tokens: number): number {
-  const rest = tokens % EDGE_PIECE_TOKENS;
-  return tokens - rest + (rest === 0 ? 0 : Math.max(rest, EDGE_LEAST_TOKENS));
-}
-
-/** `reads`: how many tokens are read behind one another, each time anew. */
-export const costOf = (reads: readonly number[]): number => reads.reduce((sum, tokens) => sum + readCost(tokens), 0);
-
 export function checkCompute({ parameters }: EdgeModel, reads: readonly number[]): void {
   const cost = costOf(reads);
   const most = Math.floor(EDGE_CALL_COMPUTE / parameters);
@@ -75,4 +69,27 @@ export function checkCompute({ parameters }: EdgeModel, reads: readonly number[]
     `this call costs as much as reading ${cost} tokens; a student of ${parameters} parameters may read ${most} a call at ` +
       'the edge; ask for less at a time, or with compute "pool"',
   );
+}
+
+/** Refuses what is too much to score. */
+export function checkScores(artifact: EdgeArtifact, groups: readonly Group[]): void {
+  const lengths = groups.flatMap(({ sequences }) => sequences.map(lengthOf));
+  check(artifact, lengths, groups.flatMap(readsOf));
+}
+
+/** Refuses prompts that are too much to answer; an answer may turn out shorter than what is allowed for. */
+export function checkAnswers(artifact: EdgeArtifact, prompts: readonly number[][], maxNewTokens: number): void {
+  const rooms = prompts.map(({ length }) => ({ length, room: roomFor(artifact.model, length, maxNewTokens) }));
+  const lengths = rooms.map(({ length, room }) => length + room);
+  const oneByOne = (tokens: number) => Array.from({ length: tokens }, () => 1);
+  check(
+    artifact,
+    lengths,
+    rooms.flatMap(({ length, room }) => [length, ...oneByOne(room - 1)]),
+  );
+}
+
+function check(artifact: EdgeArtifact, lengths: readonly number[], reads: readonly number[]): void {
+  checkMemory(artifact, Math.max(...lengths, EDGE_PIECE_TOKENS));
+  checkCompute(artifact.model, reads);
 }

@@ -19,17 +19,6 @@ export async function readFile(bucket: R2Bucket, file: FileRef): Promise<Uint8Ar
   return pieces;
 }
 
-/** As one piece. */
-export async function readWhole(bucket: R2Bucket, file: FileRef): Promise<Uint8Array<ArrayBuffer>> {
-  const bytes = new Uint8Array(file.bytes);
-  let at = 0;
-  for (const piece of await readFile(bucket, file)) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}
-
 async function readPart(bucket: R2Bucket, part: BlobRef): Promise<Uint8Array<ArrayBuffer>[]> {
   const object = await bucket.get(part.key);
   if (object === null) throw new Error(`blob ${part.key} is gone`);

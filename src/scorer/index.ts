@@ -1,31 +1,37 @@
 // The scorer: small students, with no GPU, in an isolate of their own.
 import { WorkerEntrypoint } from "cloudflare:workers";
 import type { EdgeAnswer, EdgeGenerated, GenerateAsk, ScoreAsk, ScorerApi } from "./api.ts";
+import { Refusal } from "../student/refusal.ts";
+import type { Student } from "../student/student.ts";
 import type { EdgeArtifact } from "../wire/exports.ts";
 import type { ResponseLogprobs } from "../wire/payloads.ts";
-import { Refusal } from "./refusal.ts";
+import { checkAnswers, checkScores } from "./budget.ts";
+import { loadStudent } from "./load.ts";
 import { Resident } from "./resident.ts";
-import { Student } from "./student.ts";
 
 interface ScorerEnv {
   BLOBS: R2Bucket;
 }
 
-const resident = new Resident((bucket, artifact) => Student.load(bucket, artifact));
+const resident = new Resident(loadStudent);
 
 export class Scorer extends WorkerEntrypoint<ScorerEnv> implements ScorerApi {
   score(ask: ScoreAsk): Promise<EdgeAnswer<ResponseLogprobs[][]>> {
     return this.#answer(ask.artifact, async (student) => {
+      const groups = student.groups(ask);
+      checkScores(ask.artifact, groups);
       const scored: ResponseLogprobs[][] = [];
-      for (const group of student.groups(ask)) scored.push(await student.score(group));
+      for (const group of groups) scored.push(await student.score(group));
       return scored;
     });
   }
 
   generate(ask: GenerateAsk): Promise<EdgeAnswer<EdgeGenerated[]>> {
     return this.#answer(ask.artifact, async (student) => {
+      const prompts = ask.prompts.map((prompt) => student.prompt(prompt, ask.template));
+      checkAnswers(ask.artifact, prompts, ask.maxNewTokens);
       const generated: EdgeGenerated[] = [];
-      for (const prompt of student.prompts(ask)) generated.push(await student.generate(prompt, ask));
+      for (const prompt of prompts) generated.push(await student.answer(prompt, ask));
       return generated;
     });
   }

@@ -1,16 +1,14 @@
 // onnxruntime-web in a Worker: one thread, on the module that was compiled when the Worker was deployed.
 import type * as Ort from "onnxruntime-web/wasm";
 
-export type Runtime = typeof Ort;
-
 const PAGE = 65_536;
 
-let loading: Promise<Runtime> | null = null;
+let loading: Promise<typeof Ort> | null = null;
 let heap: WebAssembly.Memory | null = null;
 let reserved = 0;
 
 /** Loaded by the first request that needs it: the start of an isolate does not pay for it. */
-export const runtime = (): Promise<Runtime> => (loading ??= load());
+export const runtime = (): Promise<typeof Ort> => (loading ??= load());
 
 /** Gives the runtime's heap its size before it is needed: grown bit by bit, it would take a fifth more each time. */
 export function reserve(bytes: number): void {
@@ -20,7 +18,7 @@ export function reserve(bytes: number): void {
   if (missing > 0) heap.grow(missing);
 }
 
-async function load(): Promise<Runtime> {
+async function load(): Promise<typeof Ort> {
   const [ort, { default: module }] = await Promise.all([
     import("onnxruntime-web/wasm"),
     import("onnxruntime-web/ort-wasm-simd-threaded.wasm"),

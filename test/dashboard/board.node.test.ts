@@ -2,7 +2,8 @@
 import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Leaderboard } from "../../src/wire/evaluations.ts";
-import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
+import { CHROMIUM, enterKey, leave } from "./browser.ts";
+import { startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { boardOf, fulfil, listOf } from "./answers.ts";
 

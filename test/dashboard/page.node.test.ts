@@ -2,7 +2,8 @@
 import { gzipSync } from "node:zlib";
 import type { BrowserContextOptions, Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { CHROMIUM, enterKey, leave, startSite, violations } from "./site.ts";
+import { CHROMIUM, enterKey, leave, violations } from "./browser.ts";
+import { startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil, listOf } from "./answers.ts";
 import { GENERATION, withPreferences } from "./preferences.ts";
@@ -102,7 +103,7 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     await page.reload();
     await page.locator("tr.entry").first().waitFor();
     const walk: string[] = [];
-    for (let i = 0; i < 12; i += 1) {
+    for (let i = 0; i < 13; i += 1) {
       await page.keyboard.press("Tab");
       walk.push(String(await focused()).split("\n")[0] ?? "");
       expect(await page.evaluate("getComputedStyle(document.activeElement).outlineStyle")).toBe("solid");
@@ -110,6 +111,7 @@ describe.skipIf(CHROMIUM === null)("every view", () => {
     expect(walk).toEqual([
       "Skip to the content",
       "understudy",
+      "Playground",
       "Reference",
       "OpenAPI",
       "Health",

@@ -4,7 +4,8 @@ import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { fulfil } from "./answers.ts";
 import { evaluationOf, withPreferences } from "./preferences.ts";
 import { HOSTILE } from "./seed.ts";
-import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
+import { CHROMIUM, enterKey, leave } from "./browser.ts";
+import { startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 
 describe.skipIf(CHROMIUM === null)("preferences", () => {

@@ -3,7 +3,8 @@ import type { Page } from "playwright-core";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import type { Evaluation } from "../../src/dashboard/answers/evaluations.ts";
 import { HOSTILE, LONG } from "./seed.ts";
-import { CHROMIUM, enterKey, leave, startSite } from "./site.ts";
+import { CHROMIUM, enterKey, leave } from "./browser.ts";
+import { startSite } from "./site.ts";
 import type { Site } from "./site.ts";
 import { fulfil } from "./answers.ts";
 

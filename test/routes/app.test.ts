@@ -132,7 +132,7 @@ describe("headers", () => {
     expect(headers.get("access-control-allow-origin")).toBeNull();
   });
 
-  it.each(["/", "/docs"])("%s is a page under a policy of its own", async (path) => {
+  it.each(["/", "/docs", "/playground"])("%s is a page under a policy of its own", async (path) => {
     const { status, headers, body } = await call(null, "GET", path);
     expect(status).toBe(200);
     expect(headers.get("content-type")).toMatch(/^text\/html/);
@@ -158,7 +158,15 @@ describe("headers", () => {
     expect(body).not.toMatch(/<style|style=|<script(?![^>]* src=)| on[a-z]+=/);
     expect(body).toContain("<title>understudy</title>");
     expect(body).toMatch(/<noscript>[^]*Trains a small language model[^]*<\/noscript>/);
-    for (const link of ["/docs", "/openapi.json", "/healthz"]) expect(body).toContain(`href="${link}"`);
+    for (const link of ["/playground", "/docs", "/openapi.json", "/healthz"]) expect(body).toContain(`href="${link}"`);
+  });
+
+  it("isolates the playground, which may compile wasm and nothing else", async () => {
+    const { headers, body } = await call(null, "GET", "/playground");
+    expect(headers.get("content-security-policy")).toContain("script-src 'self' 'wasm-unsafe-eval'; style-src 'self'");
+    expect(headers.get("cross-origin-opener-policy")).toBe("same-origin");
+    expect(headers.get("cross-origin-embedder-policy")).toBe("require-corp");
+    expect(body).not.toMatch(/<style|style=|<script(?![^>]* src=)| on[a-z]+=/);
   });
 });
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { handOver } from "../../src/scorer/weights.ts";
+import { handOver } from "../../src/student/weights.ts";
 
 const pieces = (): Uint8Array<ArrayBuffer>[] => [
   Uint8Array.of(0, 1, 2, 3),

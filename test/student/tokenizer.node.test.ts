@@ -3,10 +3,10 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { afterAll, describe, expect, test } from "vitest";
 import { PYTHON } from "../../scripts/paths.ts";
-import { render } from "../../src/scorer/sequences.ts";
-import { ModelTokenizer } from "../../src/scorer/tokenizer.ts";
+import { render } from "../../src/student/sequences.ts";
+import { ModelTokenizer } from "../../src/student/tokenizer.ts";
 import type { Message } from "../../src/wire/common.ts";
-import { python, temporary } from "./scorer.ts";
+import { python, temporary } from "../scorer/scorer.ts";
 import { conversations, ids, texts } from "./texts.ts";
 
 interface Answer {
@@ -39,7 +39,7 @@ function chat(tokens: ModelTokenizer, turns: Message[]): string | null {
 }
 
 describe.skipIf(!existsSync(PYTHON))("as Python reads (needs the project's .venv)", () => {
-  python("scorer/tokenizer_oracle.py", [folder], JSON.stringify({ texts, conversations, ids }));
+  python("student/tokenizer_oracle.py", [folder], JSON.stringify({ texts, conversations, ids }));
   const answers = Object.entries(json("answers.json") as Record<string, Answer>);
 
   test.for(answers)("%s", { timeout: 120_000 }, async ([name, theirs]) => {

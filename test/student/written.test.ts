@@ -1,5 +1,5 @@
 import { describe, expect, it } from "vitest";
-import { Written } from "../../src/scorer/written.ts";
+import { Written } from "../../src/student/written.ts";
 
 /** Tokens are letters: 1 is "a"; 0 ends. */
 const LETTERS = " abcdefgh";

@@ -16,39 +16,47 @@ export interface Asked {
   target: number;
 }
 
-/** By what was asked. */
+/** A token and its log-probability, nats. */
+export interface Likely {
+  id: number;
+  logprob: number;
+}
+
+/** By what was asked: of the target, and of the likeliest token there. */
 export interface Found {
   logprobs: number[];
-  likeliest: number[];
+  likeliest: Likely[];
 }
 
 const OPTIONS = {
-  executionProviders: ["wasm"],
   // The exporter has written the graph as it is to run; optimising it here would cost time and a copy of the weights.
   graphOptimizationLevel: "disabled",
   // The heap never shrinks: what one text needed must be there for the next use, not be kept for a text like it.
   enableCpuMemArena: false,
   enableMemPattern: false,
+  // What fails is thrown; a session warns of itself whatever its environment logs.
+  logSeverityLevel: 3,
 } as const satisfies InferenceSession.SessionOptions;
 
 export class Session {
-  readonly #ort: Runtime;
+  readonly #ort: Runtime["ort"];
   readonly #session: InferenceSession;
   readonly #model: EdgeModel;
 
-  private constructor(ort: Runtime, session: InferenceSession, model: EdgeModel) {
+  private constructor(ort: Runtime["ort"], session: InferenceSession, model: EdgeModel) {
     this.#ort = ort;
     this.#session = session;
     this.#model = model;
   }
 
   static async of(
-    ort: Runtime,
+    { ort, provider }: Runtime,
     model: EdgeModel,
     graph: Uint8Array,
     externalData: { path: string; data: Uint8Array }[],
   ): Promise<Session> {
-    return new Session(ort, await ort.InferenceSession.create(graph, { ...OPTIONS, externalData }), model);
+    const options = { ...OPTIONS, executionProviders: [provider], externalData };
+    return new Session(ort, await ort.InferenceSession.create(graph, options), model);
   }
 
   release(): Promise<void> {
@@ -100,7 +108,7 @@ export class Session {
     for (const { past: name, present } of this.#layers()) tensors[name] = output(outputs, present);
     return {
       logprobs: asked.length === 0 ? [] : [...floats(output(outputs, "logprobs"))],
-      likeliest: asked.map((_, i) => first(output(outputs, "top_ids"), i, this.#model.likeliest)),
+      likeliest: asked.map((_, row) => likeliest(outputs, row, this.#model.likeliest)),
       kept: { length, tensors },
     };
   }
@@ -140,9 +148,12 @@ function floats({ data }: Tensor): Float32Array {
   return data;
 }
 
-/** The likeliest token of a row of `top_ids`. */
-function first({ data }: Tensor, row: number, columns: number): number {
+/** The likeliest token of a row, of which the graph gives `columns`. */
+function likeliest(outputs: InferenceSession.OnnxValueMapType, row: number, columns: number): Likely {
+  const { data } = output(outputs, "top_ids");
   const id = data instanceof BigInt64Array ? data[row * columns] : undefined;
-  if (id === undefined) throw new Error("the graph's likeliest tokens are not int64, or too few");
-  return Number(id);
+  const logprob = floats(output(outputs, "top_logprobs"))[row * columns];
+  if (id === undefined || logprob === undefined)
+    throw new Error("the graph's likeliest tokens are not int64, or too few");
+  return { id: Number(id), logprob };
 }

@@ -1,6 +1,6 @@
 """What Python's tokenizers make of texts, and the files of those tokenizers as an export has them.
 
-python test/scorer/tokenizer_oracle.py OUT < ask.json
+python test/student/tokenizer_oracle.py OUT < ask.json
 """
 
 import importlib.util

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
-import { encodePrompt, encodeResponse, join, render } from "../../src/scorer/sequences.ts";
-import type { Tokens } from "../../src/scorer/sequences.ts";
+import { encodePrompt, encodeResponse, join, render } from "../../src/student/sequences.ts";
+import type { Tokens } from "../../src/student/sequences.ts";
 
 /** A token for each character. */
 const tokens: Tokens = {

@@ -1,0 +1,100 @@
+// What is known of an export before it is loaded, and how far it is on its way.
+import { useEffect, useState } from "preact/hooks";
+import { count } from "../../dashboard/format.ts";
+import { Failed } from "../../dashboard/states.tsx";
+import type { Export } from "../answers.ts";
+import { megabytes, small } from "../format.ts";
+import type { Provider } from "../runner/messages.ts";
+import { forgetFiles, keptBytes } from "./files.ts";
+import { providerName, useProviders } from "./provider.ts";
+import type { Providers } from "./provider.ts";
+import type { Stage, Student } from "./use-student.ts";
+
+const Facts = ({ chosen: { bytes, model, difference } }: { chosen: Export }) => (
+  <dl class="facts">
+    <dt>Size</dt>
+    <dd>
+      {megabytes(bytes)} for {count(model.parameters, "parameter")} in {count(model.layers, "layer")}
+    </dd>
+    <dt>Difference</dt>
+    <dd>
+      {small(difference.mean)} nats a token from PyTorch on average, {small(difference.max)} at the most (measured on{" "}
+      {count(difference.tokens, "token")})
+    </dd>
+  </dl>
+);
+
+const came = ({ loaded, total }: { loaded: number; total: number }): string =>
+  loaded === 0 ? "all of it kept here from before" : `${megabytes(loaded)} of ${megabytes(total)} from the service`;
+
+function Progress({ stage }: { stage: Stage }) {
+  if (stage.name === "loading" || stage.name === "starting") {
+    const { done, total } = stage.progress;
+    return (
+      <div class="loading">
+        <label>
+          {stage.name === "starting"
+            ? `All ${megabytes(total)} are here and verified; starting the student …`
+            : `${megabytes(done)} of ${megabytes(total)}, verified file by file …`}
+          <progress value={done} max={total} />
+        </label>
+      </div>
+    );
+  }
+  if (stage.name !== "ready") return null;
+  return (
+    <p role="status">
+      <strong>Ready on {providerName(stage.provider, stage.threads)}</strong>, after {stage.seconds.toFixed(1)} s (
+      {came(stage.progress)}). Nothing leaves this browser from here on until you compare.
+      {stage.fallback !== null && <span class="quiet"> WebGPU did not do: {stage.fallback}</span>}
+    </p>
+  );
+}
+
+/** What lies in this browser, and the way to be rid of it. */
+function Kept({ stage }: { stage: Stage }) {
+  const [bytes, setBytes] = useState(0);
+  const look = (): void => void keptBytes().then(setBytes);
+  useEffect(look, [stage.name]);
+  if (bytes === 0) return null;
+  return (
+    <p class="quiet kept">
+      {megabytes(bytes)} of exports are kept in this browser for the next visit.{" "}
+      <button type="button" onClick={() => void forgetFiles().then(look)}>
+        Delete them
+      </button>
+    </p>
+  );
+}
+
+function Load({ providers, student }: { providers: Providers; student: Student }) {
+  const { stage, load } = student;
+  const busy = stage.name === "loading" || stage.name === "starting";
+  const button = (provider: Provider, label: string, main: boolean) => (
+    <button type="button" class={main ? "primary" : ""} disabled={busy} onClick={() => load(provider)}>
+      {label}
+    </button>
+  );
+  const again = stage.name === "ready" ? "again " : "";
+  return (
+    <p class="export">
+      {providers.best === "webgpu" && button("webgpu", `Load it ${again}on WebGPU`, stage.name !== "ready")}
+      {button("wasm", `Load it ${again}on wasm`, providers.best === "wasm" && stage.name !== "ready")}
+      {providers.missing !== null && <span class="quiet">It runs on wasm, since {providers.missing}.</span>}
+    </p>
+  );
+}
+
+export function StudentPanel({ chosen, student }: { chosen: Export; student: Student }) {
+  const providers = useProviders();
+  const { stage, load } = student;
+  return (
+    <section aria-label="The student" class="panel">
+      <Facts chosen={chosen} />
+      {providers !== null && <Load providers={providers} student={student} />}
+      <Progress stage={stage} />
+      {stage.name === "failed" && <Failed failure={stage.failure} again={() => load(providers?.best ?? "wasm")} />}
+      <Kept stage={stage} />
+    </section>
+  );
+}

@@ -1,0 +1,76 @@
+// The same student on WebGPU, where this machine's browser has an adapter: Chromium's own in software will do.
+import type { Page } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, test } from "vitest";
+import { leave } from "../dashboard/browser.ts";
+import {
+  POSSIBLE,
+  ask,
+  compare,
+  enter,
+  load,
+  placeOf,
+  pooled,
+  ready,
+  response,
+  rows,
+  startSite,
+} from "./playground.ts";
+import type { Site } from "./playground.ts";
+
+const SOFTWARE = [
+  "--enable-unsafe-webgpu",
+  "--use-webgpu-adapter=swiftshader",
+  "--enable-features=Vulkan",
+  "--use-vulkan=swiftshader",
+];
+/** Nats a token. Its kernels compute less exactly than wasm's: measured 0.009. */
+const MOST = 0.03;
+
+const ADAPTER = "'gpu' in navigator && navigator.gpu.requestAdapter().then((adapter) => adapter !== null)";
+
+describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
+  let site: Site;
+  let page: Page;
+  beforeAll(async () => {
+    site = await startSite(SOFTWARE);
+  }, 240_000);
+  afterAll(() => site.close());
+
+  /** False, with the reason printed, where there is no adapter. */
+  const offered = async (): Promise<boolean> => {
+    page = await site.browser.open();
+    await page.goto(placeOf(site.run));
+    const found = await page.evaluate<boolean>(ADAPTER);
+    if (!found) console.warn("skipped: this machine's Chromium offers no WebGPU adapter");
+    return found;
+  };
+
+  test("answers and scores as the pool does", { timeout: 120_000 }, async ({ skip }) => {
+    skip(!(await offered()));
+    await enter(page, site.key);
+    await load(page, "WebGPU");
+    expect(await ready(page).innerText()).toContain("Ready on WebGPU");
+    await ask(page);
+    await compare(page);
+    const [theirs] = (await pooled(site, await response(page).inputValue())).data;
+    const found = await rows(page);
+    expect(found.map(({ id }) => id)).toEqual(theirs!.tokens!.map(({ id }) => id));
+    const differences = theirs!.tokens!.map((token, i) => Math.abs(found[i]!.student - token.student_logprob));
+    const mean = differences.reduce((sum, one) => sum + one, 0) / differences.length;
+    console.log(`WebGPU: ${mean.toExponential(1)} nats a token from the pool, ${Math.max(...differences)} at the most`);
+    expect(Math.max(...differences)).toBeLessThan(MOST);
+    await leave(page);
+  });
+
+  test("falls back to wasm where it does not start, and says why", { timeout: 120_000 }, async ({ skip }) => {
+    skip(!(await offered()));
+    await enter(page, site.key);
+    await page.route(/jspi\.wasm$/, (route) => route.abort());
+    await page.getByRole("button", { name: "Load it on WebGPU" }).click();
+    await ready(page).waitFor({ timeout: 60_000 });
+    expect(await ready(page).innerText()).toMatch(/Ready on wasm .* WebGPU did not do: /s);
+    await ask(page);
+    // That the runtime complains is what was wanted.
+    await page.context().close();
+  });
+});
