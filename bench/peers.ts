@@ -1,5 +1,5 @@
-// Peers from PyPI in environments of their own, beside the project's: it lends torch and transformers, so neither is
-// installed twice and neither can change.
+// Peers in folders of their own. Those from PyPI have an environment each, beside the project's: it lends torch and
+// transformers, so neither is installed twice and neither can change.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -44,4 +44,20 @@ export function peerPython(name: string, packages: string[]): string {
   pip(python, "install", ...packages, ...LENT.map((lent) => `${lent}==${installed(lent).split("+")[0]}`));
   writeFileSync(stamp, "");
   return python;
+}
+
+/** A folder with these npm packages (`name@version`) in its node_modules, made on first use; their own scripts do not run. */
+export function peerModules(name: string, packages: string[]): string {
+  const folder = join(STATE, "peers", name);
+  const stamp = join(folder, `installed ${packages.join(" ").replaceAll("/", "+")}`);
+  if (existsSync(stamp)) return folder;
+  console.log(`installing ${packages.join(", ")} into .understudy/peers/${name}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), "{}");
+  const args = ["install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", ...packages];
+  const run = spawnSync("npm", args, { cwd: folder, encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`npm ${args.join(" ")}:\n${run.stderr}`);
+  writeFileSync(stamp, "");
+  return folder;
 }

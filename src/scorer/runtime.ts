@@ -1,7 +1,5 @@
 // onnxruntime-web in a Worker: one thread, on the module that was compiled when the Worker was deployed.
-import type * as Ort from "onnxruntime-web/wasm";
-
-export type Runtime = typeof Ort;
+import type { Runtime } from "./session.ts";
 
 const PAGE = 65_536;
 

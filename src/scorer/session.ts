@@ -1,8 +1,10 @@
 // A model's graph in the runtime: log-probabilities of tokens, the likeliest next ones, and what has been read.
+import type * as Ort from "onnxruntime-web/wasm";
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { EdgeModel } from "../wire/exports.ts";
-import type { Runtime } from "./runtime.ts";
+
+export type Runtime = typeof Ort;
 
 /** Keys and values of every layer for the tokens read so far. */
 export interface KeyValues {
