@@ -13,6 +13,8 @@ export type Bucket = Awaited<ReturnType<Miniflare["getR2Bucket"]>>;
 
 export interface ScorerProcess {
   call: (method: keyof ScorerApi, ask: ScoreAsk | GenerateAsk) => Promise<unknown>;
+  /** Reads blobs as the scorer would, and drops what it reads. */
+  read: (keys: readonly string[]) => Promise<void>;
   /** Its R2 bucket. */
   bucket: Bucket;
   pid: number;
@@ -24,8 +26,10 @@ export interface ScorerProcess {
 const DRIVER = `
   export default {
     async fetch(request, env) {
-      const { method, ask } = await request.json();
-      return Response.json(await env.SCORER[method](ask));
+      const { method, ask, keys } = await request.json();
+      if (method !== undefined) return Response.json(await env.SCORER[method](ask));
+      for (const key of keys) for await (const piece of (await env.BLOBS.get(key)).body);
+      return Response.json(null);
     },
   };`;
 
@@ -33,6 +37,8 @@ const DRIVER = `
 export async function startScorer(folder?: string): Promise<ScorerProcess> {
   build();
   let logged = "";
+  const scorer = scorerWorker();
+  const { r2Buckets } = scorer;
   const before = childrenOf(process.pid, "workerd");
   const edge = new Miniflare({
     cf: false,
@@ -49,15 +55,23 @@ export async function startScorer(folder?: string): Promise<ScorerProcess> {
         compatibilityDate: "2026-07-30",
         script: DRIVER,
         serviceBindings: { SCORER: { name: "understudy-scorer", entrypoint: "Scorer" } },
+        ...(r2Buckets === undefined ? {} : { r2Buckets }),
       },
-      scorerWorker(),
+      scorer,
     ],
   });
   const url = await edge.ready;
   const [pid] = childrenOf(process.pid, "workerd").filter((child) => !before.includes(child));
   if (pid === undefined) throw new Error("workerd is no child of this process");
+  // A connection of its own each time: workerd closes one that has been idle for a few seconds, as it is used again.
+  const headers = { connection: "close" };
+  const send = async (asked: object): Promise<unknown> =>
+    (await fetch(url, { method: "POST", headers, body: JSON.stringify(asked) })).json();
   return {
-    call: async (method, ask) => (await fetch(url, { method: "POST", body: JSON.stringify({ method, ask }) })).json(),
+    call: (method, ask) => send({ method, ask }),
+    read: async (keys) => {
+      await send({ keys });
+    },
     bucket: await edge.getR2Bucket("BLOBS", "understudy-scorer"),
     pid,
     logs: () => logged,
