@@ -41,12 +41,13 @@ def graph_of(folder: Path) -> onnx.ModelProto:
     graph.op("MatMul", llama.add_final_norm(graph, model, states), table, name="logits")
     heads = llama.heads(model)
 
+    # transformers.js looks for a dimension of this name.
     def caches(name: str, length: str) -> list[Port]:
-        shape: list[int | str] = ["batch", heads.key_values, length, heads.size]
+        shape: list[int | str] = ["batch_size", heads.key_values, length, heads.size]
         return [(f"{name}.{n}.{part}", FLOAT, shape) for n in range(len(weights.layers)) for part in ("key", "value")]
 
-    read: list[int | str] = ["batch", "length"]
-    graph.inputs = [("input_ids", INT64, read), ("attention_mask", INT64, ["batch", "total"]), ("position_ids", INT64, read)]
+    read: list[int | str] = ["batch_size", "length"]
+    graph.inputs = [("input_ids", INT64, read), ("attention_mask", INT64, ["batch_size", "total"]), ("position_ids", INT64, read)]
     graph.inputs += caches("past", "past")
     graph.outputs = [("logits", FLOAT, [*read, model.config.vocab_size]), *caches("present", "total")]
     made = graph.model([numpy_helper.from_array(value, name) for name, value in graph.constants.items()])
@@ -84,7 +85,9 @@ def main() -> None:
         shutil.copy(folder / name, out / name)
     plain = out / "onnx" / "model.onnx"
     onnx.save(graph_of(folder), plain)
-    quantize_dynamic(plain, out / "onnx" / "model_quantized.onnx", weight_type=QuantType.QInt8)
+    # It cannot tell what comes out of the fused operators.
+    told = {"DefaultTensorType": FLOAT}
+    quantize_dynamic(plain, out / "onnx" / "model_quantized.onnx", weight_type=QuantType.QInt8, extra_options=told)
     quantizer = MatMulNBitsQuantizer(onnx.load(plain), block_size=BLOCK, is_symmetric=True)
     quantizer.process()
     onnx.save(quantizer.model.model, out / "onnx" / "model_q4.onnx")
