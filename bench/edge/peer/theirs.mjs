@@ -14,7 +14,12 @@ ort.env.wasm.numThreads = 1;
 // Under Node it would take native code; this is how it is told of another runtime. That one reads no paths.
 const create = (path, options) => ort.InferenceSession.create(new Uint8Array(readFileSync(path)), options);
 globalThis[Symbol.for("onnxruntime")] = { ...ort, InferenceSession: { create } };
-const { AutoModelForCausalLM, Tensor, env } = await load("@huggingface", "transformers", "dist", "transformers.node.mjs");
+const { AutoModelForCausalLM, Tensor, env } = await load(
+  "@huggingface",
+  "transformers",
+  "dist",
+  "transformers.node.mjs",
+);
 env.allowRemoteModels = false;
 env.localModelPath = dirname(folder);
 // It has set the address of a CDN, which Node does not import from.
