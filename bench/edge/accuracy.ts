@@ -29,7 +29,7 @@ const RESPONSES = 20;
 const CHOICES = ["commonsense_qa", "qasc", "quartz", "sciq"];
 const RANKED = 13;
 /** Longer prompts are left out, characters; of a longer sequence the response is cut, tokens. */
-const MAX_PROMPT = 600;
+const MAX_PROMPT = 500;
 const MAX_LENGTH = 256;
 
 const Row = z.union([
@@ -88,8 +88,11 @@ export async function accuracy(student: Student, data: string): Promise<Goal[]> 
     return [];
   }
   const single = FILES.flatMap((name) => answered(join(data, `${name}.jsonl`)));
-  const ranked = CHOICES.flatMap((name) => readItems(join(data, `${name}.jsonl`), RANKED)).map(
-    ({ prompt, choices }) => ({ prompt, responses: choices }),
+  const ranked = CHOICES.flatMap((name) =>
+    readItems(join(data, `${name}.jsonl`), Infinity)
+      .filter(({ prompt }) => prompt.length <= MAX_PROMPT)
+      .slice(0, RANKED)
+      .map(({ prompt, choices }) => ({ prompt, responses: choices })),
   );
   const exports = await student.folders(Precision.options);
   const request = { folder: student.folder, exports, items: [...single, ...ranked], max_length: MAX_LENGTH };

@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from student import load
+from student import in_parallel, load
 from understudy_worker.edge.difference import Artifact
 from understudy_worker.generation import generate
 from understudy_worker.models import LoadedModel
@@ -45,7 +45,9 @@ def found(request: dict[str, Any]) -> dict[str, list[list[list[float]]]]:
     values = {"pytorch": [[logprobs(loaded, [[one]], tick=lambda: None)[0][0] for one in group] for group in groups]}
     for name, folder in request["exports"].items():
         artifact = Artifact(Path(folder))
-        values[name] = [[artifact.logprobs(one).tolist() for one in group] for group in groups]
+        values[name] = in_parallel(
+            lambda group, artifact=artifact: [artifact.logprobs(one).tolist() for one in group], groups
+        )
     return values
 
 

@@ -2,7 +2,14 @@
 
 from __future__ import annotations
 
+import os
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
+
+# As the worker's command line has it, before torch starts its threads.
+os.environ.setdefault("OMP_WAIT_POLICY", "PASSIVE")
 
 from understudy_worker.backend import configure
 from understudy_worker.models import LoadedModel, Models
@@ -16,3 +23,9 @@ def load(folder: Path) -> LoadedModel:
     base = {"type": "local", "name": "student"}
     ref = {"model": "model_student", "base": base, "layer_indices": None, "weights_digest": None}
     return Models(sources, backend=configure()).load(ModelRef.model_validate(ref), tick=lambda: None)
+
+
+def in_parallel(work: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
+    """What `work` gives for each, as many at a time as there are cores: an export runs on one thread."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(pool.map(work, *items))
