@@ -6,7 +6,7 @@ import { MAX_BLOB_BYTES } from "../../src/config.ts";
 import type { GenerateAsk, ScoreAsk, ScorerApi } from "../../src/scorer/api.ts";
 import type { FileRef } from "../../src/wire/blobs.ts";
 import { build } from "../build.ts";
-import { scorerWorker } from "./edge.ts";
+import { BUCKETS, scorerWorker } from "./edge.ts";
 import { childrenOf } from "./hold.ts";
 
 export type Bucket = Awaited<ReturnType<Miniflare["getR2Bucket"]>>;
@@ -37,8 +37,6 @@ const DRIVER = `
 export async function startScorer(folder?: string): Promise<ScorerProcess> {
   build();
   let logged = "";
-  const scorer = scorerWorker();
-  const { r2Buckets } = scorer;
   const before = childrenOf(process.pid, "workerd");
   const edge = new Miniflare({
     cf: false,
@@ -55,9 +53,9 @@ export async function startScorer(folder?: string): Promise<ScorerProcess> {
         compatibilityDate: "2026-07-30",
         script: DRIVER,
         serviceBindings: { SCORER: { name: "understudy-scorer", entrypoint: "Scorer" } },
-        ...(r2Buckets === undefined ? {} : { r2Buckets }),
+        r2Buckets: BUCKETS,
       },
-      scorer,
+      scorerWorker(),
     ],
   });
   const url = await edge.ready;
