@@ -1,5 +1,5 @@
-// Peers from PyPI in environments of their own, beside the project's: it lends torch and transformers, so neither is
-// installed twice and neither can change.
+// Peers in folders of their own. Those from PyPI have an environment each, beside the project's: it lends torch,
+// transformers and the worker, so none is installed twice and none can change.
 import { spawnSync } from "node:child_process";
 import { existsSync, mkdirSync, readdirSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -38,10 +38,27 @@ export function peerPython(name: string, packages: string[]): string {
   const made = spawnSync(PYTHON, ["-m", "venv", venv], { encoding: "utf8" });
   if (made.status !== 0) throw new Error(`no environment for ${name}:\n${made.stderr}`);
   for (const folder of library(venv)) {
-    writeFileSync(join(folder, "understudy_project.pth"), `${library(inRoot(".venv")).join("\n")}\n`);
+    const lent = [...library(inRoot(".venv")), inRoot("gpu-worker")];
+    writeFileSync(join(folder, "understudy_project.pth"), `${lent.join("\n")}\n`);
   }
   // Named with the versions that are there already, pip takes them from the project and changes none.
   pip(python, "install", ...packages, ...LENT.map((lent) => `${lent}==${installed(lent).split("+")[0]}`));
   writeFileSync(stamp, "");
   return python;
+}
+
+/** A folder with these npm packages (`name@version`) in its node_modules, made on first use; their own scripts do not run. */
+export function peerModules(name: string, packages: string[]): string {
+  const folder = join(STATE, "peers", name);
+  const stamp = join(folder, `installed ${packages.join(" ").replaceAll("/", "+")}`);
+  if (existsSync(stamp)) return folder;
+  console.log(`installing ${packages.join(", ")} into .understudy/peers/${name}`);
+  rmSync(folder, { recursive: true, force: true });
+  mkdirSync(folder, { recursive: true });
+  writeFileSync(join(folder, "package.json"), "{}");
+  const args = ["install", "--prefix", folder, "--ignore-scripts", "--no-audit", "--no-fund", ...packages];
+  const run = spawnSync("npm", args, { cwd: folder, encoding: "utf8" });
+  if (run.status !== 0) throw new Error(`npm ${args.join(" ")}:\n${run.stderr}`);
+  writeFileSync(stamp, "");
+  return folder;
 }

@@ -1,4 +1,4 @@
-// The benches' Python programs: one JSON request in, one JSON answer out, each in a process of its own.
+// The benches' programs: one JSON request in, one JSON answer out, each in a process of its own.
 import { spawn } from "node:child_process";
 import type { z } from "zod";
 import { PYTHON, inRoot } from "../scripts/paths.ts";
@@ -6,14 +6,15 @@ import { PYTHON, inRoot } from "../scripts/paths.ts";
 export interface Program {
   /** The file in bench/. */
   file: string;
-  python?: string;
+  /** What runs it: the project's Python unless said. */
+  interpreter?: string;
 }
 
 /** Lines of a failed program's standard error that are shown. */
 const SHOWN_LINES = 20;
 
 export async function call<T>(program: Program, request: object, answer: z.ZodType<T>): Promise<T> {
-  const child = spawn(program.python ?? PYTHON, [inRoot("bench", program.file)], {
+  const child = spawn(program.interpreter ?? PYTHON, [inRoot("bench", program.file)], {
     env: { ...process.env, TRL_EXPERIMENTAL_SILENCE: "1", HF_HUB_OFFLINE: "1" },
   });
   let stdout = "";

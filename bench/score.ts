@@ -48,7 +48,7 @@ export async function score(args: string[]): Promise<Goal[]> {
   const models = embeddedTeacher();
   await call({ file: "score/convert.py" }, { gguf: models[TEACHER], folder }, z.strictObject({}));
   const stack = await startStack({ folder: join(root, "state"), port: 0, workers: 1, models: { teacher: folder } });
-  const program = { file: "score/loglikelihood.py", python };
+  const program = { file: "score/loglikelihood.py", interpreter: python };
   const request = { folder, items, batch: BATCH, threads: THREADS };
   const api = { backend: "api", url: stack.url, key: stack.keys.admin, concurrent: CONCURRENT };
   const found: { hf: Answer[]; api: Answer[] } = { hf: [], api: [] };

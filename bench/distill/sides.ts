@@ -69,7 +69,7 @@ export const ours = (objective: Objective, phase: Phase): Side => ({
 
 export const trl = (python: string, objective: Objective, trainer: TrlTrainer): Side => ({
   name: `trl ${trainer} ${objective.type}`,
-  program: { file: "distill/gkd.py", python },
+  program: { file: "distill/gkd.py", interpreter: python },
   objective,
   options: { trainer },
 });

@@ -1,8 +1,8 @@
 // Implicit rewards a second through the API, where both models' log-probabilities are known.
 import type { Goal } from "../goal.ts";
 import { quantile } from "../stats.ts";
-import { TEACHER } from "./student.ts";
-import type { Setting } from "./student.ts";
+import { TEACHER } from "./service.ts";
+import type { Setting } from "./service.ts";
 
 const PROMPTS = 32;
 const RESPONSES = ["in the hallway", "on the roof", "in the drawer", "nobody knows"];

@@ -29,7 +29,7 @@ function compatibility(): { compatibilityDate: string; compatibilityFlags: strin
   };
 }
 
-const BUCKETS = { BLOBS: "understudy-blobs" };
+export const BUCKETS = { BLOBS: "understudy-blobs" };
 
 function mainWorker(bindings: Record<string, string>): WorkerOptions {
   return {

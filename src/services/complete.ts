@@ -8,7 +8,8 @@ import type { CompletePayload } from "../wire/payloads.ts";
 import type { Context } from "./context.ts";
 import { resourceId } from "./identity.ts";
 import { resolveModel } from "./models.ts";
-import { expectedTokens, settled, submit } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
+import { settled, submit } from "./submit.ts";
 import { unwrap } from "./wait.ts";
 
 /** OpenAI's defaults. */

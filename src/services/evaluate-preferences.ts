@@ -18,7 +18,7 @@ import { getPreferenceEvaluation } from "./preference-evaluations.ts";
 import { preferenceNote } from "./preference-notes.ts";
 import { assertScorable, resolvePair } from "./score.ts";
 import type { Pair } from "./score.ts";
-import { expectedTokens } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
 import { unwrap } from "./wait.ts";
 
 interface Prepared {

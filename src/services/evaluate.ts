@@ -17,7 +17,7 @@ import { resolveEvaluated } from "./evaluated.ts";
 import type { ResolvedModel } from "./models.ts";
 import { requestedPattern } from "./patterns.ts";
 import { provenanceOf } from "./provenance.ts";
-import { expectedTokens } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
 import { unwrap } from "./wait.ts";
 
 type RunEvaluation = NonNullable<CreateRun["evaluation"]>;

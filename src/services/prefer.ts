@@ -13,7 +13,8 @@ import { LENGTH_NOTE, notes } from "./notes.ts";
 import { BY_WORKER, assertFits, assertScorable, at, resolvePair } from "./score.ts";
 import type { Computed, Pair } from "./score.ts";
 import { scoreAtEdge } from "./score-edge.ts";
-import { expectedTokens, settled, submit } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
+import { settled, submit } from "./submit.ts";
 
 const GENERATED_NOTE =
   "chosen is the teacher's output, rejected the student's own: each model finds its own likelier, so the margin is never " +

@@ -13,7 +13,7 @@ import type { Sequences, Source } from "./known-logprobs.ts";
 import type { ResolvedModel } from "./models.ts";
 import { notes } from "./notes.ts";
 import type { Pair } from "./score.ts";
-import { expectedTokens } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
 
 export interface EdgeScores {
   items: ScoredResponse[][];

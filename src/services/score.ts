@@ -16,7 +16,8 @@ import { assertSameTokenizer, pinned, resolveModel } from "./models.ts";
 import type { ResolvedModel } from "./models.ts";
 import { LENGTH_NOTE, notes } from "./notes.ts";
 import { scoreAtEdge } from "./score-edge.ts";
-import { expectedTokens, settled, submit } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
+import { settled, submit } from "./submit.ts";
 
 export interface Pair {
   teacher: ResolvedModel;

@@ -22,9 +22,6 @@ export interface Ask {
   cost: number;
 }
 
-/** Tokens that a text is expected to be: four bytes each, at least one. */
-export const expectedTokens = (value: unknown): number => 1 + Math.ceil(JSON.stringify(value).length / 4);
-
 async function storePayload(ctx: Context, owner: string, json: string): Promise<BlobRef> {
   const sha = await sha256(json);
   const bytes = new TextEncoder().encode(json);

@@ -12,7 +12,8 @@ import { keysOf } from "./known-logprobs.ts";
 import { pinned, resolveModel } from "./models.ts";
 import type { ResolvedModel } from "./models.ts";
 import { assertFits, assertScorable } from "./score.ts";
-import { expectedTokens, submit } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
+import { submit } from "./submit.ts";
 
 /** Rows of one job: small, since people's own requests wait behind it. */
 const SLICE = 64;

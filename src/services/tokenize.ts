@@ -6,7 +6,8 @@ import type { Context } from "./context.ts";
 import { newId } from "./identity.ts";
 import { resolveModel } from "./models.ts";
 import { outputOf } from "./results.ts";
-import { expectedTokens, settled, submit } from "./submit.ts";
+import { expectedTokens } from "./expected-tokens.ts";
+import { settled, submit } from "./submit.ts";
 
 type Question = Partial<Pick<TokenizePayload, "texts" | "tokens" | "add_special_tokens">>;
 
