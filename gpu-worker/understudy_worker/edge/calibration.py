@@ -18,12 +18,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from understudy_worker.decoding import ROW_TOKENS
+from understudy_worker.decoding import ROW_TOKENS, states_of
 from understudy_worker.edge.layers import Joint, Weights, embeddings_KV, head_KV, is_tied
 from understudy_worker.edge.matrices import Matrix, plain
 from understudy_worker.edge.rounding import UNSEEN, Split, round_matrix
 from understudy_worker.forward import Tokens
-from understudy_worker.packed import NO_MASK
 from understudy_worker.prefixes import Branches, Tree
 from understudy_worker.prune import decoder_layers
 from understudy_worker.turns import TURN
@@ -195,7 +194,7 @@ def rounded_weights(
         embeddings, head = _vocabulary(model, sequences, precision=precision)
     progress(1, parts)
     read_KV = torch.cat([plain(group) for group in embeddings], dim=1)
-    rows = [_enter(model, layers[0], _tree(row), read_KV) for row in _rows(sequences)]
+    rows = [_enter(model, layers[0], tree, read_KV) for tree in _trees(sequences)]
     scale = min(1.0, SHALLOW / len(layers)) if precision == "int4" else 0.0
     found = []
     for number, layer in enumerate(layers, start=2):
@@ -208,13 +207,13 @@ def rounded_weights(
 def _vocabulary(
     model: PreTrainedModel, sequences: Sequence[Tokens], *, precision: Precision
 ) -> tuple[list[Matrix], list[Matrix] | None]:
-    """Embeddings and output matrix, rounded for the states that predict the sequences' responses. A matrix that is both
-    is rounded for both: an embedding is read as it is, so an error counts alike in each of its channels."""
+    """Embeddings and output matrix, the latter rounded for the states behind the sequences' tokens. A matrix that is
+    both is rounded for both: an embedding is read as it is, so an error counts alike in each of its channels."""
     read_KV = embeddings_KV(model)
     same_KK = torch.eye(len(read_KV))
     states_KK = torch.zeros_like(same_KK)
-    for row in _rows(sequences):
-        states_LD = _states(model, _tree(row))
+    for tree in _trees(sequences):
+        states_LD = _read(model, tree)
         states_KK.addmm_(states_LD.T, states_LD)
     if not is_tied(model):
         head = _in_groups(head_KV(model), states_KK, precision=precision)
@@ -234,31 +233,21 @@ def _in_groups(table_KV: Tensor, inputs_KK: Tensor, *, precision: Precision) -> 
     ]
 
 
-def _rows(sequences: Sequence[Tokens]) -> Iterator[list[Tokens]]:
-    row: list[Tokens] = []
+def _trees(sequences: Sequence[Tokens]) -> Iterator[Tree]:
+    """Rows of sequences. What those of a row begin with alike is there once: it would outweigh all else."""
+    row: list[tuple[int, ...]] = []
     for tokens in sequences:
         if row and sum(map(len, row)) + len(tokens) > ROW_TOKENS:
-            yield row
+            yield Tree.of(row)
             row = []
-        row.append(tokens)
+        row.append(tokens.ids)
     if row:
-        yield row
+        yield Tree.of(row)
 
 
-def _tree(sequences: Sequence[Tokens]) -> Tree:
-    return Tree.of([tokens.ids for tokens in sequences])
-
-
-def _states(model: PreTrainedModel, tree: Tree) -> Tensor:
+def _read(model: PreTrainedModel, tree: Tree) -> Tensor:
     """states_LD after the final norm of the tree's row."""
-    states_LD: Tensor = model.base_model(
-        input_ids=torch.tensor([tree.ids]),
-        position_ids=torch.tensor([tree.positions]),
-        attention_mask=NO_MASK,
-        use_cache=False,
-        layout=Branches(tree, device=model.device),
-    ).last_hidden_state[0]
-    return states_LD
+    return states_of(model, tree.ids, tree.positions, Branches(tree, device=model.device))
 
 
 def _enter(model: PreTrainedModel, first: nn.Module, tree: Tree, read_KV: Tensor) -> _Row:
@@ -272,7 +261,7 @@ def _enter(model: PreTrainedModel, first: nn.Module, tree: Tree, read_KV: Tensor
 
     handle = first.register_forward_pre_hook(hook, with_kwargs=True)
     try:
-        _states(model, tree)
+        _read(model, tree)
     except _Stop:
         pass
     finally:
