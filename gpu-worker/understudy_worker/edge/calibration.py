@@ -36,12 +36,12 @@ SHALLOW = 8
 # Of the other tokens' channels, how many are in 4 bits.
 RARE_SHARES = {"int8": 0.0, "int4": 1.0}
 # Of each matrix's channels, how many stay in fp16: those of the largest inputs.
-KEPT = {"int8": 0.1, "int4": 0.05}
+KEPT = {"int8": 0.15, "int4": 0.05}
 # What an error in an embedding counts that is read, of what one in the output matrix does in the mean.
 READING = 0.1
 # Of each channel's own sum of squares, added to it: how little a matrix moves to make up for earlier errors where
 # inputs say little about it.
-FIT_DAMPING = 0.05
+FIT_DAMPING = 0.15
 
 
 @dataclass(eq=False)
