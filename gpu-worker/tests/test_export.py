@@ -18,8 +18,11 @@ from test_scoring import plain, sequences
 from transformers import AutoTokenizer
 
 from understudy_worker.edge import difference
+from understudy_worker.edge.calibration import rounded_weights
 from understudy_worker.edge.difference import Artifact
 from understudy_worker.edge.export import export
+from understudy_worker.edge.matrices import plain as plain_matrix
+from understudy_worker.edge.student import architecture_of
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.models import LoadedModel
 from understudy_worker.runner import Runner
@@ -196,6 +199,19 @@ def test_no_prompt_is_too_long_for_a_short_context(room: Room, tmp_path: Path) -
     for use in ("rounding", "measuring"):
         assert all(len(tokens) <= 24 and tokens.response for tokens in texts(loaded, use, context=24))
     assert all(len(tokens) <= 24 and tokens.response for tokens in sampled(loaded, context=24, tick=nothing))
+
+
+def test_what_sequences_begin_with_alike_counts_once(room: Room) -> None:
+    loaded = room.models.get(ref("student"), tick=nothing)
+    once = sequences(5, vocabulary=loaded.config.vocab_size)
+    joints = architecture_of(loaded.model).JOINTS
+    found = [
+        rounded_weights(loaded.model, texts, joints=joints, precision="int8", progress=nothing)
+        for texts in (once, once[:1] * 20 + once)
+    ]
+    for name in found[0].layers[-1]:
+        first, second = (weights.layers[-1][name] for weights in found)
+        assert plain_matrix(first).equal(plain_matrix(second)), name
 
 
 def test_an_unknown_architecture_is_refused_before_any_work(room: Room, tmp_path: Path) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 
 import torch
 from torch import Tensor
+from transformers import PreTrainedModel
 
 from understudy_worker.key_values import KeyValues
 from understudy_worker.models import LoadedModel
@@ -49,7 +50,7 @@ class Decoder:
         """logits_AV after one more token of each running sequence."""
         places = list(self._kept.lengths)
         layout = self._kept.step(device=self._loaded.model.device)
-        return self._loaded.head(_states(self._loaded, tokens, places, layout))
+        return self._loaded.head(states_of(self._loaded.model, tokens, places, layout))
 
     def fork(self, row: int) -> None:
         """A running sequence goes on twice: its copy joins behind."""
@@ -62,12 +63,13 @@ class Decoder:
 
 def read(loaded: LoadedModel, tree: Tree, *, store: Store | None = None) -> Tensor:
     """states_LD after the final norm of a tree's row."""
-    return _states(loaded, tree.ids, tree.positions, Branches(tree, device=loaded.model.device, store=store))
+    return states_of(loaded.model, tree.ids, tree.positions, Branches(tree, device=loaded.model.device, store=store))
 
 
-def _states(loaded: LoadedModel, ids: Sequence[int], positions: Sequence[int], layout: Layout) -> Tensor:
-    device = loaded.model.device
-    states_LD: Tensor = loaded.model.base_model(
+def states_of(model: PreTrainedModel, ids: Sequence[int], positions: Sequence[int], layout: Layout) -> Tensor:
+    """states_LD after the final norm of a row."""
+    device = model.device
+    states_LD: Tensor = model.base_model(
         input_ids=torch.tensor([ids], device=device),
         position_ids=torch.tensor([positions], device=device),
         attention_mask=NO_MASK.to(device),

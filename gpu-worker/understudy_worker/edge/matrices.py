@@ -3,7 +3,7 @@
 A plain product with weights dequantised beforehand is several times faster in WebAssembly than onnxruntime's own
 operator for weights of few bits, MatMulNBits: 0.8 to 1.1 ns a weight and row against 2.7 to 7.7 (measured).
 
-Shape suffixes: K input channels, N outputs, M of the outputs, R channels kept in fp32.
+Shape suffixes: K input channels, N outputs, M of the outputs, R channels kept in fp16.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ def plain(matrix: Matrix) -> Tensor:
 
 
 def outputs(matrix: Matrix) -> int:
-    return (matrix if isinstance(matrix, Tensor) else matrix.levels_KN).shape[1]
+    return (matrix if isinstance(matrix, Tensor) else matrix.levels_JN).shape[1]
 
 
 def columns(matrix: Matrix, part: slice) -> Matrix:
@@ -61,7 +61,7 @@ class Stored:
 def _values(matrix: Rounded) -> dict[str, Array]:
     few = matrix.split.few
     blocks = few // matrix.split.few_block
-    levels, zeros, scales = (array(part) for part in (matrix.levels_KN, matrix.zeros_BN, matrix.scales_BN))
+    levels, zeros, scales = (array(part) for part in (matrix.levels_JN, matrix.zeros_BN, matrix.scales_BN))
     values = {}
     if few:
         (low, high), (zero, high_zero) = np.split(levels[:few], 2), np.split(zeros[:blocks], 2)
@@ -69,12 +69,12 @@ def _values(matrix: Rounded) -> dict[str, Array]:
         values["levels_4"] = low | high << 4
         values["scales_4"] = np.concatenate([scale, high_scale / HIGH]).astype(np.float16)
         values["zeros_4"] = np.concatenate([zero, high_zero * HIGH]).astype(np.uint8)
-    if few < len(levels):
+    if matrix.split.many:
         values["levels_8"] = levels[few:]
         values["scales_8"] = scales[blocks:].astype(np.float16)
         values["zeros_8"] = zeros[blocks:]
-    if len(matrix.kept_RN):
-        values["kept"] = array(matrix.kept_RN)
+    if matrix.split.kept:
+        values["kept"] = array(matrix.kept_RN).astype(np.float16)
     return values
 
 
@@ -89,11 +89,9 @@ def shared_out(graph: Graph, x: str, name: str, matrix: Matrix) -> list[str]:
     """The channels of `x` as the parts of the matrix want them."""
     if isinstance(matrix, Tensor):
         return [x]
-    order = array(matrix.order_K).astype(np.int32)
-    kept, few = len(matrix.kept_RN), matrix.split.few
-    wanted = graph.constant(name, np.concatenate([order, order[len(order) - kept :]]))
-    sizes = [size for size in (few // 2, few // 2, len(order) - few, kept) if size]
-    x = graph.op("Gather", x, wanted, axis=-1)
+    split = matrix.split
+    sizes = [size for size in (split.few // 2, split.few // 2, split.many, split.kept) if size]
+    x = graph.op("Gather", x, graph.constant(name, array(matrix.order_K).astype(np.int32)), axis=-1)
     return [x] if len(sizes) == 1 else graph.ops("Split", x, graph.integers(*sizes), names=len(sizes), axis=-1)
 
 
@@ -108,8 +106,7 @@ def product(graph: Graph, xs: list[str], stored: Stored) -> str:
 def _parts(graph: Graph, stored: Stored) -> list[str]:
     if isinstance(stored.matrix, Tensor):
         return [stored.parts["weight"]]
-    kept = stored.parts.get("kept")
-    return [*_dequantised(graph, stored.matrix, stored.parts), *([kept] if kept else [])]
+    return _dequantised(graph, stored.matrix, stored.parts)
 
 
 def rows(graph: Graph, matrix: Matrix, parts: dict[str, str]) -> str:
@@ -117,15 +114,12 @@ def rows(graph: Graph, matrix: Matrix, parts: dict[str, str]) -> str:
     if isinstance(matrix, Tensor):
         return graph.op("Transpose", parts["weight"], perm=[1, 0])
     ordered = graph.op("Concat", *_dequantised(graph, matrix, parts), axis=0)
-    if kept := len(matrix.kept_RN):
-        rounded = graph.op("Slice", ordered, graph.integers(0), graph.integers(len(matrix.order_K) - kept))
-        ordered = graph.op("Concat", rounded, parts["kept"], axis=0)
     places = graph.integers(*matrix.order_K.argsort().tolist())
     return graph.op("Transpose", graph.op("Gather", ordered, places, axis=0), perm=[1, 0])
 
 
 def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[str]:
-    """In fp32, channel after channel: the two halves of those in 4 bits, those in 8."""
+    """In fp32, channel after channel: the two halves of those in 4 bits, those in 8, those kept."""
     pieces = []
     if "levels_4" in parts:
         scales = graph.ops("Split", _fp32(graph, parts["scales_4"]), names=2, axis=0, num_outputs=2)
@@ -135,8 +129,9 @@ def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[s
             pieces.append((matrix.split.few_block, levels, scale, zero))
     if "levels_8" in parts:
         pieces.append((matrix.split.block, parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
-    return [graph.op("DequantizeLinear", *piece, axis=0, block_size=block) for block, *piece in pieces]
+    kept = [_fp32(graph, parts["kept"])] if "kept" in parts else []
+    return [graph.op("DequantizeLinear", *piece, axis=0, block_size=block) for block, *piece in pieces] + kept
 
 
-def _fp32(graph: Graph, scales: str) -> str:
-    return graph.op("Cast", scales, to=FLOAT)
+def _fp32(graph: Graph, value: str) -> str:
+    return graph.op("Cast", value, to=FLOAT)

@@ -2,9 +2,10 @@
 
 GPTQ (arXiv 2210.17323): one input channel after another is rounded, and the channels not yet rounded take over its
 error as far as the inputs of the two go together. Channels of small inputs come first, so that those of large ones can
-take over most; the former may be in 4 bits, the latter are in 8, and the last few stay in fp32.
+take over most; the former may be in 4 bits, the latter are in 8, and the last are kept in fp16.
 
-Shape suffixes: K input channels, N outputs, B blocks of input channels, R channels kept in fp32, b those of a block.
+Shape suffixes: K input channels, N outputs, R channels kept in fp16, J the others, B blocks of these, b channels of a
+block.
 """
 
 from __future__ import annotations
@@ -34,26 +35,35 @@ HIGH = 16
 
 @dataclass(frozen=True)
 class Split:
-    """How the channels of a matrix are shared out: the first `few` in 4 bits, in blocks of `few_block`, the others in 8
-    bits, in blocks of `block`."""
+    """How the channels of a matrix are shared out: the first `few` in 4 bits, in blocks of `few_block`, `many` in 8
+    bits, in blocks of `block`, and the last `kept` in fp16."""
 
     few: int
+    many: int
+    kept: int
     few_block: int
     block: int
 
     @classmethod
-    def of(cls, channels: int, share: float) -> Split | None:
-        """With about this share of the channels in 4 bits. None where they do not divide into blocks."""
+    def of(cls, channels: int, share: float, kept: float) -> Split | None:
+        """With about these shares of the channels in 4 bits and in fp16. None where they do not divide into blocks."""
         if few := _divisor(channels, of=2, most=BLOCK) if share else None:
             count = few * int(share * channels / few + 0.5)
             if count:
-                return cls(few=count, few_block=few // 2, block=few)
+                return cls._with(channels, few=count, kept=kept, few_block=few // 2, block=few)
         block = _divisor(channels, of=1, most=BLOCK_ALONE)
-        return None if block is None else cls(few=0, few_block=block, block=block)
+        return None if block is None else cls._with(channels, few=0, kept=kept, few_block=block, block=block)
 
-    def blocks(self, channels: int) -> list[int]:
+    @classmethod
+    def _with(cls, channels: int, *, few: int, kept: float, few_block: int, block: int) -> Split:
+        """Where all could be in 4 bits or in fp16, fewer are in 4 bits."""
+        count = block * int(kept * channels / block + 0.5)
+        few = min(few, channels - count)
+        return cls(few=few, many=channels - few - count, kept=count, few_block=few_block, block=block)
+
+    def blocks(self) -> list[int]:
         """Channels of each block."""
-        return [self.few_block] * (self.few // self.few_block) + [self.block] * ((channels - self.few) // self.block)
+        return [self.few_block] * (self.few // self.few_block) + [self.block] * (self.many // self.block)
 
 
 def _divisor(channels: int, *, of: int, most: int) -> int | None:
@@ -64,24 +74,23 @@ def _divisor(channels: int, *, of: int, most: int) -> int | None:
 @dataclass(frozen=True, eq=False)
 class Rounded:
     """`(levels - zeros) * scales` in the order of channels `order_K`: of small inputs first, some of them in 4
-    bits, the others in 8. The last channels are kept in fp32, and their levels are the zero points.
+    bits, the others in 8. The last channels are `kept_RN`, which fp16 holds exactly.
 
     A scale is what fp16 can hold, divided by 16 too: the upper half of a byte is read as a number 16 times as large.
     """
 
     order_K: Tensor
     split: Split
-    levels_KN: Tensor
+    levels_JN: Tensor
     scales_BN: Tensor
     zeros_BN: Tensor
     kept_RN: Tensor
 
     def weight_KN(self) -> Tensor:
         """The matrix that the graph computes with."""
-        sizes_B = torch.tensor(self.split.blocks(len(self.levels_KN)))
-        zeros_KN, scales_KN = (part.repeat_interleave(sizes_B, 0) for part in (self.zeros_BN, self.scales_BN))
-        ordered_KN = (self.levels_KN.float() - zeros_KN.float()) * scales_KN
-        ordered_KN[len(ordered_KN) - len(self.kept_RN) :] = self.kept_RN
+        sizes_B = torch.tensor(self.split.blocks())
+        zeros_JN, scales_JN = (part.repeat_interleave(sizes_B, 0) for part in (self.zeros_BN, self.scales_BN))
+        ordered_KN = torch.cat([(self.levels_JN.float() - zeros_JN.float()) * scales_JN, self.kept_RN])
         weight_KN = torch.empty_like(ordered_KN)
         weight_KN[self.order_K] = ordered_KN
         return weight_KN
@@ -91,44 +100,38 @@ class Rounded:
         return Rounded(
             order_K=self.order_K,
             split=self.split,
-            levels_KN=self.levels_KN[:, part],
+            levels_JN=self.levels_JN[:, part],
             scales_BN=self.scales_BN[:, part],
             zeros_BN=self.zeros_BN[:, part],
             kept_RN=self.kept_RN[:, part],
         )
 
 
-def round_matrix(weight_KN: Tensor, inputs_KK: Tensor, *, split: Split, kept: int) -> Rounded:
-    """Minimises `sum over inputs x of (x W - x W')^2`, of which `inputs_KK` is the sum of `x x^T`. So many channels
-    stay in fp32."""
+def round_matrix(weight_KN: Tensor, inputs_KK: Tensor, *, split: Split) -> Rounded:
+    """Minimises `sum over inputs x of (x W - x W')^2`, of which `inputs_KK` is the sum of `x x^T`."""
     order_K = torch.argsort(inputs_KK.diagonal(), stable=True)
     factor_KK = _factor(inputs_KK[order_K][:, order_K])
-    parts = [
-        _round_outputs(part_KN, factor_KK, split=split, kept=kept)
-        for part_KN in weight_KN[order_K].split(OUTPUTS, dim=1)
-    ]
-    levels_KN, scales_BN, zeros_BN, kept_RN = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
-    return Rounded(order_K, split, levels_KN, scales_BN, zeros_BN, kept_RN)
+    parts = [_round_outputs(part_KN, factor_KK, split=split) for part_KN in weight_KN[order_K].split(OUTPUTS, dim=1)]
+    levels_JN, scales_BN, zeros_BN, kept_RN = (torch.cat(part, dim=1) for part in zip(*parts, strict=True))
+    return Rounded(order_K, split, levels_JN, scales_BN, zeros_BN, kept_RN)
 
 
-def _round_outputs(left_KN: Tensor, factor_KK: Tensor, *, split: Split, kept: int) -> tuple[Tensor, ...]:
+def _round_outputs(left_KN: Tensor, factor_KK: Tensor, *, split: Split) -> tuple[Tensor, ...]:
     """Levels, scales, zero points, and the channels that are kept; outputs have nothing to do with each other.
     `left_KN` is changed."""
-    channels = len(left_KN)
     levels, scales, zeros = [], [], []
     start = 0
-    for size in split.blocks(channels):
-        stop = min(start + size, channels - kept)
+    for size in split.blocks():
+        stop = start + size
         part_bN, factor_bb = left_KN[start:stop], factor_KK[start:stop, start:stop]
         grid = _Grid.of(part_bN, factor_bb.diagonal() ** -2, bits=4 if start < split.few else 8)
         levels_bN, errors_bN = _round_block(part_bN, factor_bb, grid)
         left_KN[stop:].addmm_(factor_KK[start:stop, stop:].T, errors_bN, alpha=-1)
-        zero_N = grid.zero_N.to(torch.uint8)
-        levels += [levels_bN, zero_N.expand(start + size - stop, -1)]
+        levels.append(levels_bN)
         scales.append(grid.scale_N)
-        zeros.append(zero_N)
-        start += size
-    return torch.cat(levels), torch.stack(scales), torch.stack(zeros), left_KN[channels - kept :].clone()
+        zeros.append(grid.zero_N.to(torch.uint8))
+        start = stop
+    return torch.cat(levels), torch.stack(scales), torch.stack(zeros), left_KN[start:].half().float()
 
 
 def _factor(inputs_KK: Tensor) -> Tensor:

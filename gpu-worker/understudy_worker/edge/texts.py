@@ -19,7 +19,7 @@ from understudy_worker.wire import Generation
 FILE = "texts.jsonl"
 Use = Literal["rounding", "measuring"]
 # Prompts and answers that the model writes, for each fixed text.
-SAMPLES = 6
+SAMPLES = 4
 # Tokens of a fixed prompt that one of the model's begins with.
 BEGUN = 3
 PROMPT_TOKENS = 64

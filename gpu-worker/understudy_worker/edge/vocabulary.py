@@ -65,7 +65,7 @@ def add_lookup(graph: Graph, vocabulary: Vocabulary, ids: str) -> str:
         inside = graph.op("Clip", places, graph.scalar(0, np.int64), last)
         parts = {name: graph.op("Gather", part, inside, axis=1) for name, part in chunk.stored.parts.items()}
         for name in parts:
-            if name.startswith("scales"):  # Where knows no fp16
+            if name.startswith(("scales", "kept")):  # Where knows no fp16
                 parts[name] = graph.op("Cast", parts[name], to=FLOAT)
         if chunk.group in found:  # of an earlier chunk those that are before this one
             own = graph.op("GreaterOrEqual", places, graph.scalar(0, np.int64))
