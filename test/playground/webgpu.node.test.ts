@@ -23,9 +23,6 @@ const SOFTWARE = [
   "--enable-features=Vulkan",
   "--use-vulkan=swiftshader",
 ];
-/** Nats a token. Its kernels compute less exactly than wasm's: measured 0.009. */
-const MOST = 0.03;
-
 const ADAPTER = "'gpu' in navigator && navigator.gpu.requestAdapter().then((adapter) => adapter !== null)";
 
 describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
@@ -45,7 +42,8 @@ describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
     return found;
   };
 
-  test("answers and scores as the pool does", { timeout: 120_000 }, async ({ skip }) => {
+  // How far its numbers are off is printed, not bounded: it is offered as an experiment (docs/method.md, "In the browser").
+  test("answers, and scores the tokens that the pool scores", { timeout: 120_000 }, async ({ skip }) => {
     skip(!(await offered()));
     await enter(page, site.key);
     await load(page, "WebGPU");
@@ -58,7 +56,6 @@ describe.skipIf(!POSSIBLE)("the playground on WebGPU", () => {
     const differences = theirs!.tokens!.map((token, i) => Math.abs(found[i]!.student - token.student_logprob));
     const mean = differences.reduce((sum, one) => sum + one, 0) / differences.length;
     console.log(`WebGPU: ${mean.toExponential(1)} nats a token from the pool, ${Math.max(...differences)} at the most`);
-    expect(Math.max(...differences)).toBeLessThan(MOST);
     await leave(page);
   });
 

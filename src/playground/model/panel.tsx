@@ -78,8 +78,14 @@ function Load({ providers, student }: { providers: Providers; student: Student }
   const again = stage.name === "ready" ? "again " : "";
   return (
     <p class="export">
-      {providers.best === "webgpu" && button("webgpu", `Load it ${again}on WebGPU`, stage.name !== "ready")}
-      {button("wasm", `Load it ${again}on wasm`, providers.best === "wasm" && stage.name !== "ready")}
+      {button("wasm", `Load it ${again}on wasm`, stage.name !== "ready")}
+      {/* Not what is offered first: see docs/method.md, "In the browser". */}
+      {providers.missing === null && button("webgpu", `Load it ${again}on WebGPU`, false)}
+      {providers.missing === null && (
+        <span class="quiet">
+          On WebGPU it may be faster, and is an experiment: its log-probabilities were wrong where it could be tried.
+        </span>
+      )}
       {providers.missing !== null && <span class="quiet">It runs on wasm, since {providers.missing}.</span>}
     </p>
   );
@@ -93,7 +99,7 @@ export function StudentPanel({ chosen, student }: { chosen: Export; student: Stu
       <Facts chosen={chosen} />
       {providers !== null && <Load providers={providers} student={student} />}
       <Progress stage={stage} />
-      {stage.name === "failed" && <Failed failure={stage.failure} again={() => load(providers?.best ?? "wasm")} />}
+      {stage.name === "failed" && <Failed failure={stage.failure} again={() => load("wasm")} />}
       <Kept stage={stage} />
     </section>
   );
