@@ -65,7 +65,7 @@ async function measured(exported: Exported): Promise<Found> {
   return stored(exported, async (start, artifact) => {
     const peakOf = ({ pid }: ScorerProcess) => status(pid, "VmHWM");
     // Asked for a model that it refuses, the scorer has its isolate and no session.
-    const huge = { ...artifact, model: { ...artifact.model, vocab_size: artifact.model.vocab_size * 1000 } };
+    const huge = { ...artifact, model: { ...artifact.model, hidden_size: artifact.model.hidden_size * 1000 } };
     const idle = async (scorer: ScorerProcess): Promise<number> => {
       if ((await refusalOf(scorer, huge, texts.next(16))) === null) throw new Error("a huge model was not refused");
       return peakOf(scorer);

@@ -32,7 +32,7 @@ from understudy_worker.wire import Precision
 FREQUENT = 1 / 8
 # Layers up to which a model's matrices have as many channels in 4 bits as `Joint.share` says; errors of more layers add
 # up, so theirs have fewer, by the square of the depth.
-SHALLOW = 9
+SHALLOW = 8
 # Of the other tokens' channels, how many are in 4 bits.
 RARE_SHARES = {"int8": 0.0, "int4": 1.0}
 # Of each matrix's channels, how many stay in fp16: those of the largest inputs. A tenth of them makes up 40% to 90% of
