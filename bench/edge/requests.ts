@@ -7,7 +7,7 @@ import type { Setting } from "./service.ts";
 const PROMPTS = 32;
 const RESPONSES = ["in the hallway", "on the roof", "in the drawer", "nobody knows"];
 /** Requests under way at a time, and keys among which they are dealt: one key may ask 100 times a second. */
-const CONCURRENT = 8;
+const CONCURRENT = 4;
 const KEYS = 8;
 const GOALS = { rate: 300, p99: 50 };
 

@@ -1,15 +1,15 @@
 // Jobs: one from the pool with its result; the list from the record, which follows the pool.
 import { ApiError } from "../errors.ts";
-import { comesWhenWanted } from "../pool/api.ts";
 import type { JobState } from "../pool/api.ts";
 import { listJobRows } from "../store/jobs.ts";
-import type { Job, WorkerInfo } from "../wire/jobs.ts";
+import type { Job } from "../wire/jobs.ts";
 import type { Context } from "./context.ts";
 import { resourceId } from "./identity.ts";
 import { presentJob } from "./job-view.ts";
 import { page } from "./list.ts";
 import { jobResult } from "./results.ts";
 import { unwrap } from "./wait.ts";
+import { takers } from "./workers.ts";
 
 const withResult = async (ctx: Context, job: JobState): Promise<Job> => presentJob(job, await jobResult(ctx, job));
 
@@ -20,11 +20,6 @@ export async function getJob(ctx: Context, id: string, seconds: number): Promise
   if (job === null) throw new ApiError("not_found", `The project has no job ${id}; see GET /v1/jobs.`, { param: "id" });
   return withResult(ctx, job);
 }
-
-const takers = (workers: readonly WorkerInfo[], kind: Job["kind"]): number =>
-  comesWhenWanted(kind)
-    ? 1
-    : workers.filter((worker) => worker.status === "connected" && worker.kinds.includes(kind)).length;
 
 /** Newest first; the place in the queue and the result are on each job's own page. */
 export async function listJobs(ctx: Context, query: { after?: string | undefined; limit: number }) {

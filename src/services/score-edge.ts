@@ -1,5 +1,5 @@
 // Scores without a GPU: what is known already, and small models' exports in the scorer.
-import { AUTO_EDGE_WORK, MAX_EDGE_BYTES } from "../config.ts";
+import { AUTO_EDGE_WORK, EDGE_LEAST_TOKENS, MAX_EDGE_BYTES } from "../config.ts";
 import { ApiError } from "../errors.ts";
 import type { ScorerApi } from "../scorer/api.ts";
 import { listExports } from "../store/exports.ts";
@@ -14,6 +14,7 @@ import type { ResolvedModel } from "./models.ts";
 import { notes } from "./notes.ts";
 import type { Pair } from "./score.ts";
 import { expectedTokens } from "./expected-tokens.ts";
+import { takers } from "./workers.ts";
 
 export interface EdgeScores {
   items: ScoredResponse[][];
@@ -60,9 +61,10 @@ async function fittingExport(ctx: Context, model: ResolvedModel): Promise<Export
   return byPrecision.find((row) => row !== undefined) ?? null;
 }
 
-/** Parameters times tokens to read: what the time of a score grows with. */
+/** Parameters times tokens to read: what the time of a score grows with. A few tokens take as long as some more. */
 function workOf({ model }: ExportRow, { items }: Sequences): number {
-  const sum = (texts: readonly unknown[]): number => texts.reduce((n: number, text) => n + expectedTokens(text), 0);
+  const cost = (text: unknown): number => Math.max(EDGE_LEAST_TOKENS, expectedTokens(text));
+  const sum = (texts: readonly unknown[]): number => texts.reduce((n: number, text) => n + cost(text), 0);
   return model.parameters * items.reduce((n, { prompt, responses }) => n + sum([prompt, ...responses]), 0);
 }
 
@@ -81,9 +83,13 @@ async function planOf(
   const [there] = await known(ctx, [model], row.precision, sequences);
   const kept = complete(there);
   if (kept !== null) return { side: sideOf(row, kept, true) };
-  const large = compute === "auto" && workOf(row, sequences) > AUTO_EDGE_WORK;
-  return large ? { unavailable: "is left to a worker" } : { row };
+  const left = compute === "auto" && workOf(row, sequences) > AUTO_EDGE_WORK && (await workerScores(ctx));
+  return left ? { unavailable: "is left to a worker" } : { row };
 }
+
+/** Whether there is a worker to which a score can be left. */
+const workerScores = async (ctx: Context): Promise<boolean> =>
+  takers(await ctx.pool.workers(ctx.project.id), "score") > 0;
 
 const sideOf = ({ precision, difference }: ExportRow, values: ResponseLogprobs[][], hit: boolean): Side => ({
   source: precision,

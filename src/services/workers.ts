@@ -1,8 +1,10 @@
 // Workers: who is connected, draining one, and the door through which they dial in.
 import type { Env } from "../env.ts";
 import { ApiError } from "../errors.ts";
+import { comesWhenWanted } from "../pool/api.ts";
 import { unknownCursor } from "../store/page.ts";
 import type { WorkerInfo } from "../wire/jobs.ts";
+import type { JobKind } from "../wire/payloads.ts";
 import { DEFAULT_POOL, poolOf } from "./context.ts";
 import type { Context, Project } from "./context.ts";
 import { page } from "./list.ts";
@@ -16,6 +18,12 @@ export async function listWorkers(ctx: Context, query: { after?: string | undefi
   if (after !== undefined && rest.length === all.length && all.length > 0) throw unknownCursor(after);
   return page(rest.slice(0, query.limit + 1), query.limit);
 }
+
+/** How many of them take jobs of a kind. */
+export const takers = (workers: readonly WorkerInfo[], kind: JobKind): number =>
+  comesWhenWanted(kind)
+    ? 1
+    : workers.filter((worker) => worker.status === "connected" && worker.kinds.includes(kind)).length;
 
 export const drainWorker = async (ctx: Context, id: string): Promise<WorkerInfo> =>
   unwrap(await ctx.pool.drainWorker(ctx.project.id, id));

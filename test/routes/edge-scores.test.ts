@@ -174,10 +174,15 @@ describe("an export", () => {
     expect((await score({ ...sent, compute: "edge" }, unread)).status).toBe(400);
   });
 
-  it("that would be slower than a worker is left to one under auto", async () => {
+  it("that would be slower than a worker is left to one under auto, where one is connected", async () => {
     const long = { prompt: "x".repeat(8000), teacher: student };
+    const worker = await FakeWorker.connect(project.pool, SCORES);
     expect((await score(long, scorer, { prefer: "wait=0" })).status).toBe(202);
     expect(asked).toEqual([]);
+    worker.close();
+    const alone = { ...long, prompt: "y".repeat(8000) };
+    await expect.poll(async () => (await score(alone, scorer, { prefer: "wait=0" })).status).toBe(200);
+    expect(asked).not.toEqual([]);
   });
 });
 
