@@ -2,11 +2,12 @@
 import { join } from "node:path";
 import { z } from "zod";
 import { Precision } from "../../src/wire/exports.ts";
+import type { EdgeModel } from "../../src/wire/exports.ts";
 import type { Goal } from "../goal.ts";
 import { peerModules, peerPython } from "../peers.ts";
 import { call } from "../program.ts";
 import { median } from "../stats.ts";
-import type { Student } from "./exports.ts";
+import type { Exported, Student } from "./exports.ts";
 import { Texts } from "./texts.ts";
 
 /** The newest when this was written, with the onnxruntime-web that it names itself. */
@@ -65,17 +66,25 @@ export async function transformersJs(student: Student): Promise<Goal[]> {
       found.ours.push(await ours());
       found.theirs.push(await theirs());
     }
-    goals.push(...compared(precision, found));
+    goals.push(...compared(exported, found));
   }
   return goals;
 }
 
-function compared(precision: Precision, { ours, theirs }: { ours: Answer[]; theirs: Answer[] }): Goal[] {
-  const [mine, other] = [ours[0]?.answers ?? [], theirs[0]?.answers ?? []];
-  const same = mine.filter((ids, i) => String(ids) === String(other[i])).length;
+/** Until the token that ends an answer, which theirs is told to leave out. */
+const untilEnd = (ids: readonly number[], { stop_ids: ends }: EdgeModel): number[] => {
+  const end = ids.findIndex((id) => ends.includes(id));
+  return ids.slice(0, end < 0 ? ids.length : end);
+};
+
+function compared({ model }: Exported, { ours, theirs }: { ours: Answer[]; theirs: Answer[] }): Goal[] {
+  const { precision } = model;
+  const other = theirs[0]?.answers ?? [];
+  const mine = (ours[0]?.answers ?? []).map((ids) => untilEnd(ids, model));
+  const same = mine.filter((ids, i) => String(ids) === String(other[i]?.slice(0, ids.length))).length;
   console.log(
     `${precision}: ${rate(ours).toFixed(1)} tokens/s in ${taken(ours).toFixed(0)} MB; transformers.js in ${DTYPES[precision]}: ` +
-      `${rate(theirs).toFixed(1)} tokens/s in ${taken(theirs).toFixed(0)} MB; ${same} of ${PROMPTS} answers the same`,
+      `${rate(theirs).toFixed(1)} tokens/s in ${taken(theirs).toFixed(0)} MB; ${same} of ${PROMPTS} answers the same up to their end`,
   );
   const speed = rate(ours) / rate(theirs);
   const memory = taken(ours) / taken(theirs);
