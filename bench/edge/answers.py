@@ -6,14 +6,12 @@ PyTorch's name is "pytorch".
 
 from __future__ import annotations
 
-import json
-import sys
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-from student import in_parallel, load
+from student import in_parallel, load, serve
 from understudy_worker.edge.difference import Artifact
 from understudy_worker.generation import Answer, generate
 from understudy_worker.models import LoadedModel
@@ -72,11 +70,5 @@ def answers(request: dict[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def main() -> None:
-    request = json.load(sys.stdin)
-    answer_to, sys.stdout = sys.stdout, sys.stderr
-    json.dump(answers(request), answer_to)
-
-
 if __name__ == "__main__":
-    main()
+    serve(answers)

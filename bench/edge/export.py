@@ -6,12 +6,10 @@ is null.
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from student import load
+from student import load, serve
 from understudy_worker.edge.export import edge_model, export
 from understudy_worker.errors import WorkerError
 
@@ -30,11 +28,5 @@ def written(request: dict[str, Any]) -> dict[str, Any]:
     return {"model": model.model_dump(mode="json"), "difference": difference.mean, "refusal": None}
 
 
-def main() -> None:
-    request = json.load(sys.stdin)
-    answer_to, sys.stdout = sys.stdout, sys.stderr
-    json.dump(written(request), answer_to)
-
-
 if __name__ == "__main__":
-    main()
+    serve(written)

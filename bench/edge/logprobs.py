@@ -7,12 +7,10 @@ name is "pytorch".
 
 from __future__ import annotations
 
-import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from student import in_parallel, load
+from student import in_parallel, load, serve
 from understudy_worker.edge.difference import Artifact
 from understudy_worker.generation import generate
 from understudy_worker.models import LoadedModel
@@ -51,11 +49,5 @@ def found(request: dict[str, Any]) -> dict[str, list[list[list[float]]]]:
     return values
 
 
-def main() -> None:
-    request = json.load(sys.stdin)
-    answer_to, sys.stdout = sys.stdout, sys.stderr
-    json.dump(found(request), answer_to)
-
-
 if __name__ == "__main__":
-    main()
+    serve(found)

@@ -1,8 +1,10 @@
-"""What the bench's programs share: the student as the worker loads it."""
+"""What the bench's programs share: one JSON request in, one JSON answer out, and the student as the worker loads it."""
 
 from __future__ import annotations
 
+import json
 import os
+import sys
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -29,3 +31,10 @@ def in_parallel(work: Callable[..., Any], *items: Iterable[Any]) -> list[Any]:
     """What `work` gives for each, as many at a time as there are cores: an export runs on one thread."""
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         return list(pool.map(work, *items))
+
+
+def serve(work: Callable[[dict[str, Any]], Any]) -> None:
+    """Answers the request on standard input. What libraries print meanwhile goes to standard error."""
+    request = json.load(sys.stdin)
+    answer_to, sys.stdout = sys.stdout, sys.stderr
+    json.dump(work(request), answer_to)

@@ -8,12 +8,12 @@ import { Precision } from "../wire/exports.ts";
 import type { ResponseLogprobs, ScoredResponse, ScoreOutput } from "../wire/payloads.ts";
 import type { Compute } from "../wire/scores.ts";
 import type { Context } from "./context.ts";
+import { expectedTokens } from "./expected-tokens.ts";
 import { joined, known, remember } from "./known-logprobs.ts";
 import type { Sequences, Source } from "./known-logprobs.ts";
 import type { ResolvedModel } from "./models.ts";
 import { notes } from "./notes.ts";
 import type { Pair } from "./score.ts";
-import { expectedTokens } from "./expected-tokens.ts";
 import { takers } from "./workers.ts";
 
 export interface EdgeScores {

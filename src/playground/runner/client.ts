@@ -42,7 +42,7 @@ export class Runner {
     return this.#ask({ type: "answer", ...order }, isAnswered, follow);
   }
 
-  async score(order: Omit<ScoreOrder, "type">): Promise<Scored> {
+  score(order: Omit<ScoreOrder, "type">): Promise<Scored> {
     return this.#ask({ type: "score", ...order }, isScored, nobody);
   }
 
