@@ -15,7 +15,7 @@ from understudy_worker.edge.files import FILE_BYTES, GRAPH_FILE, MOST_FILES, wri
 from understudy_worker.edge.graph import FLOAT, INT64, Graph
 from understudy_worker.edge.matrices import Matrix, add_linear, plain
 from understudy_worker.edge.rounding import BLOCK_ALONE, Rounded, Split, round_matrix
-from understudy_worker.edge.vocabulary import CHUNK, Vocabulary, add_lookup
+from understudy_worker.edge.vocabulary import AT_ONCE, CHUNK, Vocabulary, add_logprobs, add_lookup
 
 SHARES = [0.0, 0.5, 1.0]
 
@@ -41,13 +41,15 @@ def rounded(share: float, *, kept: float = 0.0, inputs_KK: Tensor | None = None,
     return round_matrix(weight_KN, inputs_KK, split=split)
 
 
-def run(graph: Graph, folder: Path, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]]) -> Tensor:
+def run(
+    graph: Graph, folder: Path, x: np.ndarray[tuple[int, ...], np.dtype[np.float32]], *, output: str = "y"
+) -> Tensor:
     """What the graph, as stored, makes of its one input."""
     write_graph(graph, folder, tick=lambda: None)
     options = onnxruntime.SessionOptions()
     options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
     session = onnxruntime.InferenceSession(folder / GRAPH_FILE, options, providers=["CPUExecutionProvider"])
-    return torch.from_numpy(session.run(["y"], {"x": x})[0])
+    return torch.from_numpy(session.run([output], {"x": x})[0])
 
 
 def linear(matrix: Matrix, folder: Path) -> Tensor:
@@ -82,6 +84,25 @@ def test_a_look_up_has_the_columns_that_were_meant(share: float | None, kept: fl
     expected = torch.cat([plain(group) for group in groups], dim=1)[:, ends].T
     found = run(graph, tmp_path, np.array(ends, np.int64))
     assert found.numpy() == pytest.approx(expected.numpy(), rel=1e-6, abs=1e-7)
+
+
+@pytest.mark.parametrize("share", SHARES)
+def test_logits_are_of_every_part_of_what_is_stored_together(share: float, tmp_path: Path) -> None:
+    groups: list[Matrix] = [rounded(size, kept=0.25, outputs=of) for size, of in ((0.0, 40), (share, CHUNK + AT_ONCE))]
+    whole_KV = torch.cat([plain(group) for group in groups], dim=1)
+    targets = [0, 39, 40, 39 + AT_ONCE, 40 + AT_ONCE, 39 + CHUNK, 40 + CHUNK, whole_KV.shape[1] - 1]
+    states = torch.randn(len(targets), 128) / 8
+    graph = Graph()
+    graph.inputs, graph.outputs = (
+        [("x", FLOAT, ["n", 128])],
+        [("logprobs", FLOAT, ["n"]), ("top_ids", INT64, ["n", 20])],
+    )
+    columns = graph.constant("columns", whole_KV[:, targets].T.numpy())
+    add_logprobs(graph, Vocabulary.of(graph, "w", groups), "x", columns)
+    expected = torch.log_softmax(states @ whole_KV, dim=-1)
+    found = run(graph, tmp_path, states.numpy(), output="logprobs")
+    assert found.numpy() == pytest.approx(expected[range(len(targets)), targets].numpy(), abs=1e-5)
+    assert run(graph, tmp_path, states.numpy(), output="top_ids")[:, 0].tolist() == expected.argmax(dim=-1).tolist()
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 0.5 / 255), (1.0, 0.5 / 15)])

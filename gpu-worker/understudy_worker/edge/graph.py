@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import onnx
 from numpy.typing import NDArray
-from onnx import TensorProto, helper
+from onnx import TensorProto, helper, shape_inference
 
 # Opset 21 is the first whose DequantizeLinear knows blocks.
 OPSET = 21
@@ -69,7 +69,10 @@ class Graph:
             constants,
         )
         opsets = [helper.make_opsetid("", OPSET), helper.make_opsetid(MICROSOFT, 1)]
-        return helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name=PRODUCER)
+        model = helper.make_model(made, opset_imports=opsets, ir_version=IR_VERSION, producer_name=PRODUCER)
+        # Among values whose shapes it is not told onnxruntime finds none that can have the memory of another, and asks
+        # each for each: a session takes twice as long to be created (measured).
+        return shape_inference.infer_shapes(model)
 
     def _unpacking_first(self) -> list[onnx.NodeProto]:
         """The nodes, those that depend on constants alone first. Of what a node needs onnxruntime computes first what

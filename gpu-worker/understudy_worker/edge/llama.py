@@ -10,7 +10,7 @@ from transformers import LlamaForCausalLM
 
 from understudy_worker.edge.graph import MICROSOFT, Graph
 from understudy_worker.edge.layers import Heads, Joint, Weights, add_attention, refuse_unless
-from understudy_worker.edge.matrices import add_linear, array
+from understudy_worker.edge.matrices import add_linear, add_linears, array
 
 JOINTS = (
     Joint("qkv", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), share=0.4),
@@ -51,9 +51,7 @@ def add_body(graph: Graph, model: LlamaForCausalLM, weights: Weights, x: str, *,
         y = _attention(graph, add_linear(graph, y, f"{name}.qkv", matrices["qkv"]), number, heads(model), angles)
         x = graph.op("Add", x, add_linear(graph, y, f"{name}.o", matrices["o"]))
         y = _norm(graph, x, f"{name}.norm_2", layer.post_attention_layernorm)
-        gate, up = graph.ops(
-            "Split", add_linear(graph, y, f"{name}.gate_up", matrices["gate_up"]), names=2, axis=-1, num_outputs=2
-        )
+        gate, up = add_linears(graph, y, f"{name}.gate_up", matrices["gate_up"], ("gate", "up"))
         y = graph.op("Mul", graph.op("Mul", gate, graph.op("Sigmoid", gate)), up)
         x = graph.op("Add", x, add_linear(graph, y, f"{name}.down", matrices["down"]))
     return x

@@ -8,6 +8,7 @@ Shape suffixes: K input channels, N outputs, M of the outputs, R channels kept i
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -57,6 +58,12 @@ class Stored:
         values = {"weight": array(matrix)} if isinstance(matrix, Tensor) else _values(matrix)
         return cls(matrix, {part: graph.constant(f"{name}.{part}", value) for part, value in values.items()})
 
+    def columns(self, graph: Graph, part: slice) -> Stored:
+        """What is stored of some outputs."""
+        ends = graph.integers(part.start), graph.integers(part.stop)
+        cut = {name: graph.op("Slice", whole, *ends, graph.integers(1)) for name, whole in self.parts.items()}
+        return Stored(columns(self.matrix, part), cut)
+
 
 def _values(matrix: Rounded) -> dict[str, Array]:
     few = matrix.split.few
@@ -85,12 +92,20 @@ def add_linear(graph: Graph, x: str, name: str, matrix: Matrix, bias: Tensor | N
     return y if bias is None else graph.op("Add", y, graph.constant(f"{name}.bias", array(bias)))
 
 
+def add_linears(graph: Graph, x: str, name: str, matrix: Matrix, parts: Sequence[str]) -> list[str]:
+    """x W, its outputs in parts of one size, each multiplied apart, so that its weights alone are unpacked."""
+    size = outputs(matrix) // len(parts)
+    cut = [columns(matrix, slice(start, start + size)) for start in range(0, outputs(matrix), size)]
+    xs = shared_out(graph, x, f"{name}.order", matrix)
+    return [product(graph, xs, Stored.of(graph, f"{name}.{part}", own)) for part, own in zip(parts, cut, strict=True)]
+
+
 def shared_out(graph: Graph, x: str, name: str, matrix: Matrix) -> list[str]:
     """The channels of `x` as the parts of the matrix want them."""
     if isinstance(matrix, Tensor):
         return [x]
     split = matrix.split
-    sizes = [size for size in (split.few // 2, split.few // 2, split.many, split.kept) if size]
+    sizes = [size for size in (split.few, split.many, split.kept) if size]
     x = graph.op("Gather", x, graph.constant(name, array(matrix.order_K).astype(np.int32)), axis=-1)
     return [x] if len(sizes) == 1 else graph.ops("Split", x, graph.integers(*sizes), names=len(sizes), axis=-1)
 
@@ -119,14 +134,13 @@ def rows(graph: Graph, matrix: Matrix, parts: dict[str, str]) -> str:
 
 
 def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[str]:
-    """In fp32, channel after channel: the two halves of those in 4 bits, those in 8, those kept."""
+    """In fp32, channel after channel: those in 4 bits, those in 8, those kept."""
     pieces = []
     if "levels_4" in parts:
-        scales = graph.ops("Split", _fp32(graph, parts["scales_4"]), names=2, axis=0, num_outputs=2)
-        zeros = graph.ops("Split", parts["zeros_4"], names=2, axis=0, num_outputs=2)
-        for mask, scale, zero in zip((LOW_BITS, HIGH_BITS), scales, zeros, strict=True):
-            levels = graph.op("BitwiseAnd", parts["levels_4"], graph.scalar(mask, np.uint8))
-            pieces.append((matrix.split.few_block, levels, scale, zero))
+        masks = (graph.scalar(mask, np.uint8) for mask in (LOW_BITS, HIGH_BITS))
+        halves = [graph.op("BitwiseAnd", parts["levels_4"], mask) for mask in masks]
+        levels = graph.op("Concat", *halves, axis=0)
+        pieces.append((matrix.split.few_block, levels, _fp32(graph, parts["scales_4"]), parts["zeros_4"]))
     if "levels_8" in parts:
         pieces.append((matrix.split.block, parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
     kept = [_fp32(graph, parts["kept"])] if "kept" in parts else []

@@ -1,22 +1,26 @@
 """The vocabulary in the graph, in chunks: what token ids stand for, and what states say of the next token.
 
-No [n, vocabulary] tensor exists: each chunk's logits shrink to their log-sum-exp and their likeliest tokens, and a
-given token's logit is a dot product with its own column.
+No [n, vocabulary] tensor exists: the logits of some tokens at a time shrink to their log-sum-exp and the likeliest
+tokens, and a given token's logit is a dot product with its own column.
 
 Shape suffixes: K hidden size, C tokens of a chunk, M token ids, n states.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
 
 from understudy_worker.edge.graph import FLOAT, Graph
 from understudy_worker.edge.matrices import Matrix, Stored, columns, outputs, product, rows, shared_out
+from understudy_worker.edge.rounding import Rounded
 
-# Tokens of a chunk: 4.7 MB of logits' weights in fp32 at a time for a hidden size of 576.
-CHUNK = 2048
+# Tokens whose logits are computed at a time: 4.7 MB of weights in fp32 for a hidden size of 576.
+AT_ONCE = 2048
+# Of a rounded matrix, tokens that are stored together: a look-up asks each chunk for all of its ids.
+CHUNK = 8192
 # Tokens of each position that the graph gives.
 LIKELIEST = 20
 
@@ -28,6 +32,14 @@ class Chunk:
     group: int
     first: int
     stored: Stored
+
+    def parts(self, graph: Graph) -> Iterator[Chunk]:
+        """Those of its tokens whose logits are computed at a time."""
+        size = outputs(self.stored.matrix)
+        for start in range(0, size, AT_ONCE):
+            part = slice(start, min(start + AT_ONCE, size))
+            stored = self.stored if size <= AT_ONCE else self.stored.columns(graph, part)
+            yield Chunk(self.group, self.first + start, stored)
 
 
 @dataclass(frozen=True)
@@ -44,8 +56,9 @@ class Vocabulary:
         chunks: list[Chunk] = []
         first = 0
         for group, matrix in enumerate(groups):
-            for start in range(0, outputs(matrix), CHUNK):
-                part = columns(matrix, slice(start, start + CHUNK))
+            size = CHUNK if isinstance(matrix, Rounded) else AT_ONCE  # of fp32 a part would be a copy
+            for start in range(0, outputs(matrix), size):
+                part = columns(matrix, slice(start, start + size))
                 stored = Stored.of(graph, f"{name}.{len(chunks)}", part)
                 chunks.append(Chunk(group, first + start, stored))
             first += outputs(matrix)
@@ -91,17 +104,17 @@ def add_logprobs(graph: Graph, vocabulary: Vocabulary, states: str, columns: str
         for group, matrix in enumerate(vocabulary.groups)
     ]
     sums, values, ids = [], [], []
-    for chunk in vocabulary.chunks:
-        logits = product(graph, inputs[chunk.group], chunk.stored)
-        most = graph.integers(min(LIKELIEST, outputs(chunk.stored.matrix)))
+    for part in (part for chunk in vocabulary.chunks for part in chunk.parts(graph)):
+        logits = product(graph, inputs[part.group], part.stored)
+        most = graph.integers(min(LIKELIEST, outputs(part.stored.matrix)))
         best, places = graph.ops("TopK", logits, most, names=2, axis=1)
         # By the largest the sum, which is computed first since it is the last that stands here, waits for TopK: so the
-        # runtime is done with a chunk's logits before the next.
+        # runtime is done with these logits before the next.
         largest = graph.op("ReduceMax", best, last)
         rest = graph.op("ReduceLogSumExp", graph.op("Sub", logits, largest), last)
         sums.append(graph.op("Add", rest, largest))
         values.append(best)
-        ids.append(graph.op("Add", places, graph.scalar(chunk.first, np.int64)))
+        ids.append(graph.op("Add", places, graph.scalar(part.first, np.int64)))
     total = graph.op("ReduceLogSumExp", graph.op("Concat", *sums, axis=1), last)
     most = graph.integers(min(LIKELIEST, vocabulary.size))
     best, places = graph.ops("TopK", graph.op("Concat", *values, axis=1), most, names=2, axis=1)
