@@ -153,6 +153,9 @@ export const EDGE_MEMORY_BYTES = 128_000_000;
 /** Tokens that the scorer reads at once: it bounds activations whatever a text's length, and reading more at once takes no
  * less time a token (measured: 12 ms at 64 and 256, 35 ms at 16, on a student of 64 M parameters in int4). */
 export const EDGE_PIECE_TOKENS = 64;
+/** On WebGPU: onnxruntime 1.30 computes attention of 32 tokens or more by a shader that is wrong where a GPU's subgroups
+ * have 4 or 8 lanes (seen on both); of fewer tokens by another. */
+export const WEBGPU_PIECE_TOKENS = 31;
 /** Reading fewer tokens than this takes as long as this many: all weights are unpacked for one too (measured: 85 ms against 14). */
 export const EDGE_LEAST_TOKENS = 8;
 /** Tokens times parameters that one call of the scorer may read: about 10 s of CPU at 0.19 ns each (measured as above). */

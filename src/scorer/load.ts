@@ -1,5 +1,6 @@
 // A student out of R2, in the runtime of a Worker.
 import { EDGE_PIECE_TOKENS } from "../config.ts";
+import { onWasm } from "../student/runtime.ts";
 import { Student } from "../student/student.ts";
 import type { EdgeArtifact } from "../wire/exports.ts";
 import { checkMemory, memoryOf } from "./budget.ts";
@@ -18,6 +19,6 @@ export async function loadStudent(bucket: R2Bucket, artifact: EdgeArtifact): Pro
   return Student.load(model, { names: files.map(({ name }) => name), read }, async () => {
     const ort = await runtime();
     reserve(memoryOf(artifact, EDGE_PIECE_TOKENS).heap);
-    return { ort, provider: "wasm" };
+    return onWasm(ort);
   });
 }

@@ -1,6 +1,5 @@
 // A model's graph in the runtime: log-probabilities of tokens, the likeliest next ones, and what has been read.
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
-import { EDGE_PIECE_TOKENS } from "../config.ts";
 import type { EdgeModel } from "../wire/exports.ts";
 import type { Runtime } from "./runtime.ts";
 
@@ -29,8 +28,6 @@ export interface Found {
 }
 
 const OPTIONS = {
-  // The exporter has written the graph as it is to run; optimising it here would cost time and a copy of the weights.
-  graphOptimizationLevel: "disabled",
   // The heap never shrinks: what one text needed must be there for the next use, not be kept for a text like it.
   enableCpuMemArena: false,
   enableMemPattern: false,
@@ -38,25 +35,30 @@ const OPTIONS = {
   logSeverityLevel: 3,
 } as const satisfies InferenceSession.SessionOptions;
 
+/** Tokens that are read one by one to see whether that makes a difference. */
+const ALONE = 4;
+
 export class Session {
   readonly #ort: Runtime["ort"];
   readonly #session: InferenceSession;
   readonly #model: EdgeModel;
+  readonly #pieceTokens: number;
 
-  private constructor(ort: Runtime["ort"], session: InferenceSession, model: EdgeModel) {
+  private constructor({ ort, pieceTokens }: Runtime, session: InferenceSession, model: EdgeModel) {
     this.#ort = ort;
     this.#session = session;
     this.#model = model;
+    this.#pieceTokens = pieceTokens;
   }
 
   static async of(
-    { ort, provider }: Runtime,
+    runtime: Runtime,
     model: EdgeModel,
     graph: Uint8Array,
     externalData: { path: string; data: Uint8Array }[],
   ): Promise<Session> {
-    const options = { ...OPTIONS, executionProviders: [provider], externalData };
-    return new Session(ort, await ort.InferenceSession.create(graph, options), model);
+    const options = { ...OPTIONS, ...runtime.options, externalData };
+    return new Session(runtime, await runtime.ort.InferenceSession.create(graph, options), model);
   }
 
   release(): Promise<void> {
@@ -71,8 +73,8 @@ export class Session {
   ): Promise<Found & { kept: KeyValues }> {
     const found: Found = { logprobs: [], likeliest: [] };
     let kept = past ?? this.#nothing();
-    for (let start = 0; start < ids.length; start += EDGE_PIECE_TOKENS) {
-      const piece = ids.slice(start, start + EDGE_PIECE_TOKENS);
+    for (let start = 0; start < ids.length; start += this.#pieceTokens) {
+      const piece = ids.slice(start, start + this.#pieceTokens);
       const here = asked
         .filter(({ row }) => row >= start && row < start + piece.length)
         .map(({ row, target }) => ({ row: row - start, target }));
@@ -82,6 +84,28 @@ export class Session {
       kept = read.kept;
     }
     return { ...found, kept };
+  }
+
+  /** The largest difference, nats, between log-probabilities of a few tokens that are read one by one and of the same at
+   * once: none but for rounding, unless what runs the graph computes one of the two wrongly. */
+  async disagreement(): Promise<number> {
+    const length = Math.min(this.#pieceTokens, this.#model.context_length);
+    const ids = Array.from({ length }, (_, i) => (i * 97) % this.#model.vocab_size);
+    const alone = Math.min(ALONE, length - 1);
+    const target = 0;
+    const atOnce = await this.read(
+      ids,
+      null,
+      ids.map((_, row) => ({ row, target })),
+    );
+    let past = (await this.read(ids.slice(0, -alone), null, [])).kept;
+    let most = 0;
+    for (let place = length - alone; place < length; place++) {
+      const read = await this.read(ids.slice(place, place + 1), past, [{ row: 0, target }]);
+      past = read.kept;
+      most = Math.max(most, Math.abs((read.logprobs[0] ?? NaN) - (atOnce.logprobs[place] ?? NaN)));
+    }
+    return most;
   }
 
   async #readPiece(

@@ -70,6 +70,10 @@ export class Student {
     return this.#session.release();
   }
 
+  disagreement(): Promise<number> {
+    return this.#session.disagreement();
+  }
+
   groups({ items, template, maxLength }: Scoring): Group[] {
     const limit = Math.min(maxLength, this.#model.context_length);
     return items.map((item) => {

@@ -6,8 +6,8 @@ import type { Export } from "../answers.ts";
 import { megabytes, small } from "../format.ts";
 import type { Provider } from "../runner/messages.ts";
 import { forgetFiles, keptBytes } from "./files.ts";
-import { providerName, useProviders } from "./provider.ts";
-import type { Providers } from "./provider.ts";
+import { providerName, useGpu } from "./provider.ts";
+import type { Gpu } from "./provider.ts";
 import type { Stage, Student } from "./use-student.ts";
 
 const Facts = ({ chosen: { bytes, model, difference } }: { chosen: Export }) => (
@@ -46,7 +46,7 @@ function Progress({ stage }: { stage: Stage }) {
     <p role="status">
       <strong>Ready on {providerName(stage.provider, stage.threads)}</strong>, after {stage.seconds.toFixed(1)} s (
       {came(stage.progress)}). Nothing leaves this browser from here on until you compare.
-      {stage.fallback !== null && <span class="quiet"> WebGPU did not do: {stage.fallback}</span>}
+      {stage.fallback !== null && <span class="quiet"> WebGPU failed: {stage.fallback}</span>}
     </p>
   );
 }
@@ -67,37 +67,42 @@ function Kept({ stage }: { stage: Stage }) {
   );
 }
 
-function Load({ providers, student }: { providers: Providers; student: Student }) {
+const LABELS = { webgpu: "WebGPU", wasm: "wasm" } satisfies Record<Provider, string>;
+
+/** The better one first. */
+const offered = ({ missing, software }: Gpu): Provider[] =>
+  missing !== null ? ["wasm"] : software ? ["wasm", "webgpu"] : ["webgpu", "wasm"];
+
+function Load({ gpu, student }: { gpu: Gpu; student: Student }) {
   const { stage, load } = student;
   const busy = stage.name === "loading" || stage.name === "starting";
-  const button = (provider: Provider, label: string, main: boolean) => (
-    <button type="button" class={main ? "primary" : ""} disabled={busy} onClick={() => load(provider)}>
-      {label}
-    </button>
-  );
   const again = stage.name === "ready" ? "again " : "";
   return (
     <p class="export">
-      {button("wasm", `Load it ${again}on wasm`, stage.name !== "ready")}
-      {/* Not what is offered first: see docs/method.md, "In the browser". */}
-      {providers.missing === null && button("webgpu", `Load it ${again}on WebGPU`, false)}
-      {providers.missing === null && (
-        <span class="quiet">
-          On WebGPU it may be faster, and is an experiment: its log-probabilities were wrong where it could be tried.
-        </span>
-      )}
-      {providers.missing !== null && <span class="quiet">It runs on wasm, since {providers.missing}.</span>}
+      {offered(gpu).map((provider, place) => (
+        <button
+          key={provider}
+          type="button"
+          class={place === 0 && stage.name !== "ready" ? "primary" : ""}
+          disabled={busy}
+          onClick={() => load(provider)}
+        >
+          Load it {again}on {LABELS[provider]}
+        </button>
+      ))}
+      {gpu.missing !== null && <span class="quiet">It runs on wasm, since {gpu.missing}.</span>}
+      {gpu.software && <span class="quiet">This browser&apos;s WebGPU is software: wasm is faster.</span>}
     </p>
   );
 }
 
 export function StudentPanel({ chosen, student }: { chosen: Export; student: Student }) {
-  const providers = useProviders();
+  const gpu = useGpu(chosen.precision);
   const { stage, load } = student;
   return (
     <section aria-label="The student" class="panel">
       <Facts chosen={chosen} />
-      {providers !== null && <Load providers={providers} student={student} />}
+      {gpu !== null && <Load gpu={gpu} student={student} />}
       <Progress stage={stage} />
       {stage.name === "failed" && <Failed failure={stage.failure} again={() => load("wasm")} />}
       <Kept stage={stage} />

@@ -1,5 +1,6 @@
 // onnxruntime-web in a browser's worker, from our own assets alone. On a GPU it is a build of its own, with JSPI: the one
 // without is larger than what a static asset may be.
+import { onWasm, onWebGpu } from "../../student/runtime.ts";
 import type { Runtime } from "../../student/runtime.ts";
 import type { Provider } from "./messages.ts";
 
@@ -25,5 +26,5 @@ export async function browserRuntime(provider: Provider): Promise<BrowserRuntime
   ort.env.wasm.numThreads = threads;
   // What fails is thrown, and shown by the page.
   ort.env.logLevel = "fatal";
-  return { ort, provider, threads };
+  return { ...(gpu ? onWebGpu(ort) : onWasm(ort)), threads };
 }

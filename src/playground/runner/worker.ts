@@ -44,9 +44,16 @@ const filesOf = (files: readonly LoadedFile[]): StudentFiles => ({
   },
 });
 
+/** Nats; rounding makes 1e-5 of it, a GPU that computes wrongly tenths. */
+const DISAGREEMENT = 1e-3;
+
 async function load({ model, files, provider }: LoadOrder): Promise<Loaded> {
   const runtime = await browserRuntime(provider);
-  student = await Student.load(model, filesOf(files), () => Promise.resolve(runtime));
+  const loading = await Student.load(model, filesOf(files), () => Promise.resolve(runtime));
+  if (provider === "webgpu" && !((await loading.disagreement()) <= DISAGREEMENT)) {
+    throw new Error("this GPU computes another log-probability of a token that is read alone than of one among others");
+  }
+  student = loading;
   return { type: "loaded", threads: provider === "wasm" ? runtime.threads : null };
 }
 

@@ -1,0 +1,58 @@
+// A session on onnxruntime-web under Node: cut into pieces or not, and on a runtime that computes wrongly.
+import { readFileSync, readdirSync } from "node:fs";
+import { join } from "node:path";
+import * as ort from "onnxruntime-web/wasm";
+import { afterAll, describe, expect, test } from "vitest";
+import { onWasm } from "../../src/student/runtime.ts";
+import type { Runtime } from "../../src/student/runtime.ts";
+import { Session } from "../../src/student/session.ts";
+import { EdgeModel } from "../../src/wire/exports.ts";
+import { exportTiny, temporary } from "../scorer/scorer.ts";
+
+const { folder, remove } = temporary();
+const { artifact } = exportTiny(folder);
+afterAll(remove);
+
+function sessionOn(runtime: Runtime): Promise<Session> {
+  const read = (name: string) => new Uint8Array(readFileSync(join(artifact, name)));
+  const { model } = JSON.parse(readFileSync(join(artifact, "export.json"), "utf8")) as { model: unknown };
+  const weights = readdirSync(artifact).filter((name) => name.startsWith("weights-"));
+  const data = weights.map((path) => ({ path, data: read(path) }));
+  return Session.of(runtime, EdgeModel.parse(model), read("student.onnx"), data);
+}
+
+/** As a GPU may be: what is not read alone comes out wrong. */
+const wrong = {
+  ...ort,
+  InferenceSession: {
+    async create(graph: Uint8Array, options: ort.InferenceSession.SessionOptions) {
+      const session = await ort.InferenceSession.create(graph, options);
+      return {
+        async run(feeds: Record<string, ort.Tensor>) {
+          const found = await session.run(feeds);
+          const { data } = found.logprobs!;
+          if (feeds.input_ids!.dims[1]! > 1) (data as Float32Array).forEach((one, i, all) => (all[i] = one - 0.1));
+          return found;
+        },
+      };
+    },
+  },
+} as unknown as typeof ort;
+
+const ids = Array.from({ length: 50 }, (_, i) => (i * 31) % 200);
+const asked = ids.slice(1).map((target, row) => ({ row, target }));
+
+describe("a session", () => {
+  test("says the same whatever the pieces are that it reads", async () => {
+    const [whole, cut] = [await sessionOn(onWasm(ort)), await sessionOn({ ...onWasm(ort), pieceTokens: 7 })];
+    const [theirs, ours] = [await whole.read(ids, null, asked), await cut.read(ids, null, asked)];
+    expect(ours.logprobs).toHaveLength(asked.length);
+    for (const [i, logprob] of ours.logprobs.entries()) expect(logprob).toBeCloseTo(theirs.logprobs[i]!, 4);
+    expect(ours.likeliest.map(({ id }) => id)).toEqual(theirs.likeliest.map(({ id }) => id));
+  });
+
+  test("agrees with itself, unless what it runs on computes wrongly", async () => {
+    expect(await (await sessionOn(onWasm(ort))).disagreement()).toBeLessThan(1e-4);
+    expect(await (await sessionOn(onWasm(wrong))).disagreement()).toBeCloseTo(0.1, 3);
+  });
+});
