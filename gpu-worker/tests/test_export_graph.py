@@ -18,7 +18,7 @@ from understudy_worker.edge.vocabulary import LIKELIEST
 from understudy_worker.errors import WorkerError
 from understudy_worker.forward import Tokens
 
-VOCABULARY = 5000  # three chunks, the last one smaller
+VOCABULARY = 20_000  # two chunks, the second one smaller
 
 
 def llama(**changes: Any) -> LlamaForCausalLM:

@@ -16,9 +16,11 @@ const SCRIPT_BYTES = 8_000_000;
 const TOKENIZER_FACTOR = 3;
 /** Hidden states that exist at once, of a token: measured 48 kB at a hidden size of 576. */
 const STATES = 21;
-/** Rows of the output matrix that are unpacked at once, and logits of a token that exist at once. */
+/** Rows of the output matrix that are unpacked at once, and multiplied; in fp32 they are read where they are. */
 const UNPACKED_ROWS = 2048;
-const LOGITS = 3 * UNPACKED_ROWS;
+const PLAIN_ROWS = 16_384;
+/** Times that each of their logits exists at once. */
+const LOGITS = 3;
 /** What is freed is seldom of the size that is wanted next: measured 16 MB for 9.5 MB of activations. */
 const FRAGMENTED = 2;
 /** Keys and values exist in the runtime and in JavaScript, as what goes in and as what comes out. */
@@ -44,8 +46,10 @@ export function memoryOf({ model, files }: EdgeArtifact, length: number): Memory
 function activations(model: EdgeModel, length: number): number {
   const piece = Math.min(length, EDGE_PIECE_TOKENS);
   const heads = model.hidden_size / model.head_dim;
-  const token = LOGITS + STATES * model.hidden_size + heads * length;
-  return FRAGMENTED * FLOAT * (piece * token + UNPACKED_ROWS * model.hidden_size);
+  const plain = model.precision === "fp32";
+  const rows = Math.min(plain ? PLAIN_ROWS : UNPACKED_ROWS, model.vocab_size);
+  const token = LOGITS * rows + STATES * model.hidden_size + heads * length;
+  return FRAGMENTED * FLOAT * (piece * token + (plain ? 0 : rows * model.hidden_size));
 }
 
 const megabytes = (bytes: number): string => `${Math.ceil(bytes / 1_000_000)} MB`;

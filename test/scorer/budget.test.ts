@@ -46,6 +46,13 @@ describe("memory", () => {
     expect(short.heap).toBeLessThan(short.total);
   });
 
+  it("is of more logits at once in fp32, and of no matrix unpacked", () => {
+    const { model, files } = student(58_300_000);
+    const plain = memoryOf({ model: { ...model, precision: "fp32" }, files }, 64);
+    const logits = 64 * 3 * (16_384 - 2048);
+    expect(plain.total - memoryOf({ model, files }, 64).total).toBe(2 * 4 * (logits - 2048 * 576));
+  });
+
   it("admits ten layers in int4 with a short text, and no more than the isolate has", () => {
     expect(refusal(() => checkMemory(student(58_300_000), 256))).toBeNull();
     expect(memoryOf(student(58_300_000), 256).total).toBeLessThan(EDGE_MEMORY_BYTES);

@@ -12,15 +12,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import numpy as np
+from torch import Tensor
 
 from understudy_worker.edge.graph import FLOAT, Graph
 from understudy_worker.edge.matrices import Matrix, Stored, columns, outputs, product, rows, shared_out
-from understudy_worker.edge.rounding import Rounded
 
-# Tokens whose logits are computed at a time: 4.7 MB of weights in fp32 for a hidden size of 576.
+# Tokens that are stored together: a look-up asks each chunk for all of its ids.
+CHUNK = 16384
+# Of a rounded matrix, tokens whose logits are computed at a time: 4.7 MB of weights in fp32 for a hidden size of 576.
 AT_ONCE = 2048
-# Of a rounded matrix, tokens that are stored together: a look-up asks each chunk for all of its ids.
-CHUNK = 8192
 # Tokens of each position that the graph gives.
 LIKELIEST = 20
 
@@ -34,12 +34,14 @@ class Chunk:
     stored: Stored
 
     def parts(self, graph: Graph) -> Iterator[Chunk]:
-        """Those of its tokens whose logits are computed at a time."""
+        """Those of its tokens whose logits are computed at a time; in fp32 a part of them would be a copy."""
         size = outputs(self.stored.matrix)
+        if isinstance(self.stored.matrix, Tensor):
+            yield self
+            return
         for start in range(0, size, AT_ONCE):
             part = slice(start, min(start + AT_ONCE, size))
-            stored = self.stored if size <= AT_ONCE else self.stored.columns(graph, part)
-            yield Chunk(self.group, self.first + start, stored)
+            yield Chunk(self.group, self.first + start, self.stored.columns(graph, part))
 
 
 @dataclass(frozen=True)
@@ -56,9 +58,8 @@ class Vocabulary:
         chunks: list[Chunk] = []
         first = 0
         for group, matrix in enumerate(groups):
-            size = CHUNK if isinstance(matrix, Rounded) else AT_ONCE  # of fp32 a part would be a copy
-            for start in range(0, outputs(matrix), size):
-                part = columns(matrix, slice(start, start + size))
+            for start in range(0, outputs(matrix), CHUNK):
+                part = columns(matrix, slice(start, start + CHUNK))
                 stored = Stored.of(graph, f"{name}.{len(chunks)}", part)
                 chunks.append(Chunk(group, first + start, stored))
             first += outputs(matrix)
