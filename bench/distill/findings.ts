@@ -25,6 +25,7 @@ export interface Row {
 
 /** A goal with the ratio of FLOPs that stands beside a ratio of times; null where there is none. */
 export interface Finding extends Goal {
+  value: number;
   flops: number | null;
 }
 

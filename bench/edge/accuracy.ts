@@ -3,6 +3,7 @@ import { existsSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { z } from "zod";
 import { Precision } from "../../src/wire/exports.ts";
+import { unmeasured } from "../goal.ts";
 import type { Goal } from "../goal.ts";
 import { call } from "../program.ts";
 import { readItems } from "../score/items.ts";
@@ -82,10 +83,16 @@ export function ranking(theirs: Values, ours: Values, bound: number): { pairs: n
   return { pairs, swapped };
 }
 
+const apartOf = (precision: Precision): string => `${precision}: nats a token from PyTorch`;
+const rankedOf = (precision: Precision): string => `${precision}: pairs ranked otherwise`;
+
 export async function accuracy(student: Student, data: string): Promise<Goal[]> {
   if (!existsSync(data)) {
     console.log(`accuracy is left out: there is no ${data}`);
-    return [];
+    return Precision.options.flatMap((precision) => [
+      unmeasured(apartOf(precision), BOUNDS[precision]),
+      unmeasured(rankedOf(precision), 0),
+    ]);
   }
   const single = FILES.flatMap((name) => answered(join(data, `${name}.jsonl`)));
   const ranked = CHOICES.flatMap((name) =>
@@ -110,8 +117,8 @@ export async function accuracy(student: Student, data: string): Promise<Goal[]> 
         `of ${single.length} responses; ${swapped} of ${pairs} pairs of responses to ${ranked.length} prompts ranked otherwise`,
     );
     return [
-      { what: `${precision}: nats a token from PyTorch`, value: mean, goal: bound, met: mean <= bound },
-      { what: `${precision}: pairs ranked otherwise`, value: swapped, goal: 0, met: swapped === 0 },
+      { what: apartOf(precision), value: mean, goal: bound, met: mean <= bound },
+      { what: rankedOf(precision), value: swapped, goal: 0, met: swapped === 0 },
     ];
   });
 }
