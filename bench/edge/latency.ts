@@ -15,7 +15,8 @@ const LENGTHS = [
   { tokens: 256, repetitions: 5 },
 ];
 const COLD = { tokens: 16, processes: 3, warm: 5 };
-const GOALS = { ratio: 1.1, ready: 1000, first: 1500, second: 1.5 };
+/** `second`: of what the first score took beyond a warm one, so much may the second take: it loads nothing. */
+const GOALS = { ratio: 1.1, ready: 1000, first: 1500, second: 0.25 };
 const SEED = 41;
 
 const atMost = (what: string, value: number, goal: number): Goal => ({ what, value, goal, met: value <= goal });
@@ -71,15 +72,15 @@ async function cold(exported: Exported, texts: Texts): Promise<Goal[]> {
   });
   const first = median(found.map((one) => one.first));
   const ready = median(found.map((one) => one.first - one.warm));
-  const second = median(found.map((one) => one.second / one.warm));
+  const second = median(found.map((one) => one.second - one.warm));
   console.log(
     `${precision}, a fresh workerd: first score of ${COLD.tokens} tokens after ${first.toFixed(0)} ms, ` +
-      `${ready.toFixed(0)} ms more than a warm one; the second takes ${second.toFixed(2)} times a warm one`,
+      `${ready.toFixed(0)} ms more than a warm one; the second takes ${second.toFixed(0)} ms more`,
   );
   return [
     atMost(`${precision}: session ready, ms`, ready, GOALS.ready),
     atMost(`${precision}: first score of ${COLD.tokens} tokens, ms`, first, GOALS.first),
-    atMost(`${precision}: second score against a warm one`, second, GOALS.second),
+    atMost(`${precision}: second score beyond a warm one against the first`, second / ready, GOALS.second),
   ];
 }
 

@@ -7,6 +7,8 @@ type Options = "executionProviders" | "graphOptimizationLevel" | "extra";
 export interface Runtime {
   ort: typeof Ort;
   options: Pick<Ort.InferenceSession.SessionOptions, Options>;
+  /** Whether weights are read more than once while a session is created. */
+  readsAgain: boolean;
   /** Tokens that are read at once at the most. */
   pieceTokens: number;
 }
@@ -15,6 +17,7 @@ export const onWasm = (ort: typeof Ort): Runtime => ({
   ort,
   // The exporter has written the graph as it is to run; optimising it here would cost time and a copy of the weights.
   options: { executionProviders: ["wasm"], graphOptimizationLevel: "disabled" },
+  readsAgain: false,
   pieceTokens: EDGE_PIECE_TOKENS,
 });
 
@@ -26,5 +29,6 @@ export const onWebGpu = (ort: typeof Ort): Runtime => ({
     graphOptimizationLevel: "basic",
     extra: { session: { disable_quant_qdq: "1" } },
   },
+  readsAgain: true,
   pieceTokens: WEBGPU_PIECE_TOKENS,
 });

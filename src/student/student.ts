@@ -9,7 +9,7 @@ import { encodePrompt, encodeResponse, join } from "./sequences.ts";
 import { Session } from "./session.ts";
 import type { Likely } from "./session.ts";
 import { ModelTokenizer } from "./tokenizer.ts";
-import { handOver } from "./weights.ts";
+import { handOver, joined, lend } from "./weights.ts";
 import { Written } from "./written.ts";
 import type { FinishReason } from "./written.ts";
 
@@ -63,7 +63,9 @@ export class Student {
     const graph = await whole(files, "student.onnx");
     const names = files.names.filter((name) => name.startsWith("weights-"));
     const weights = await Promise.all(names.map(async (name) => ({ name, pieces: await files.read(name) })));
-    return new Student(model, tokenizer, await Session.of(await runtime(), model, graph, handOver(weights)));
+    const runs = await runtime();
+    const given = runs.readsAgain ? lend(weights) : handOver(weights);
+    return new Student(model, tokenizer, await Session.of(runs, model, graph, given));
   }
 
   release(): Promise<void> {
@@ -158,16 +160,8 @@ export class Student {
   }
 }
 
-async function whole(files: StudentFiles, name: string): Promise<Uint8Array<ArrayBuffer>> {
-  const pieces = await files.read(name);
-  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
-  let at = 0;
-  for (const piece of pieces) {
-    bytes.set(piece, at);
-    at += piece.length;
-  }
-  return bytes;
-}
+const whole = async (files: StudentFiles, name: string): Promise<Uint8Array<ArrayBuffer>> =>
+  joined(await files.read(name));
 
 async function json(files: StudentFiles, name: string): Promise<unknown> {
   return JSON.parse(new TextDecoder().decode(await whole(files, name)));

@@ -58,10 +58,29 @@ function free(buffer: ArrayBuffer): void {
   if (!buffer.detached) buffer.transfer(0);
 }
 
+export interface File {
+  name: string;
+  pieces: readonly Uint8Array<ArrayBuffer>[];
+}
+
 /** What `externalData` of a session's options takes. The pieces are used up. */
-export function handOver(
-  files: readonly { name: string; pieces: readonly Uint8Array<ArrayBuffer>[] }[],
-): { path: string; data: Uint8Array }[] {
+export function handOver(files: readonly File[]): { path: string; data: Uint8Array }[] {
   const loan = new Loan();
   return files.map(({ name, pieces }) => ({ path: name, data: new WeightsFile(pieces, loan) }));
+}
+
+/** The same for a runtime that reads weights more than once, since it works on the graph beforehand. */
+export const lend = (files: readonly File[]): { path: string; data: Uint8Array }[] =>
+  files.map(({ name, pieces }) => ({ path: name, data: joined(pieces) }));
+
+export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
+  const [only] = pieces;
+  if (only !== undefined && pieces.length === 1) return only;
+  const bytes = new Uint8Array(pieces.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const piece of pieces) {
+    bytes.set(piece, at);
+    at += piece.length;
+  }
+  return bytes;
 }

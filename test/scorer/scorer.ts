@@ -7,7 +7,7 @@ import { PYTHON, inRoot } from "../../scripts/paths.ts";
 import * as stack from "../../scripts/stack/scorer.ts";
 import type { Bucket } from "../../scripts/stack/scorer.ts";
 import type { ScorerApi } from "../../src/scorer/api.ts";
-import type { EdgeArtifact } from "../../src/wire/exports.ts";
+import type { EdgeArtifact, Precision } from "../../src/wire/exports.ts";
 import type { FileRef } from "../../src/wire/blobs.ts";
 
 export function python(script: string, args: string[], input = ""): string {
@@ -17,11 +17,11 @@ export function python(script: string, args: string[], input = ""): string {
 }
 
 /** A tiny model and its artifact, each in a folder. */
-export function exportTiny(folder: string): { model: string; artifact: string } {
+export function exportTiny(folder: string, precision: Precision = "fp32"): { model: string; artifact: string } {
   const [model, artifact] = [join(folder, "model"), join(folder, "artifact")];
   // The runtime's attention wants heads of a multiple of 8 wide: here they are 16.
   python("e2e/tiny_model.py", [model, "64"]);
-  const args = ["-m", "understudy_worker", "export", "--model", model, "--precision", "fp32", "--out", artifact];
+  const args = ["-m", "understudy_worker", "export", "--model", model, "--precision", precision, "--out", artifact];
   const run = spawnSync(PYTHON, args, { cwd: inRoot("gpu-worker"), encoding: "utf8" });
   if (run.status !== 0) throw new Error(`export: ${run.stderr}`);
   return { model, artifact };

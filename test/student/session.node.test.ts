@@ -1,24 +1,27 @@
-// A session on onnxruntime-web under Node: cut into pieces or not, and on a runtime that computes wrongly.
+// A session on onnxruntime-web under Node: cut into pieces or not, unpacked beforehand, on what computes wrongly.
 import { readFileSync, readdirSync } from "node:fs";
 import { join } from "node:path";
 import * as ort from "onnxruntime-web/wasm";
 import { afterAll, describe, expect, test } from "vitest";
-import { onWasm } from "../../src/student/runtime.ts";
+import { onWasm, onWebGpu } from "../../src/student/runtime.ts";
 import type { Runtime } from "../../src/student/runtime.ts";
 import { Session } from "../../src/student/session.ts";
+import { handOver, lend } from "../../src/student/weights.ts";
 import { EdgeModel } from "../../src/wire/exports.ts";
 import { exportTiny, temporary } from "../scorer/scorer.ts";
 
 const { folder, remove } = temporary();
 const { artifact } = exportTiny(folder);
+const { artifact: rounded } = exportTiny(join(folder, "rounded"), "int8");
 afterAll(remove);
 
-function sessionOn(runtime: Runtime): Promise<Session> {
+function sessionOn(runtime: Runtime, artifact: string): Promise<Session> {
   const read = (name: string) => new Uint8Array(readFileSync(join(artifact, name)));
   const { model } = JSON.parse(readFileSync(join(artifact, "export.json"), "utf8")) as { model: unknown };
   const weights = readdirSync(artifact).filter((name) => name.startsWith("weights-"));
-  const data = weights.map((path) => ({ path, data: read(path) }));
-  return Session.of(runtime, EdgeModel.parse(model), read("student.onnx"), data);
+  const files = weights.map((name) => ({ name, pieces: [read(name)] }));
+  const given = runtime.readsAgain ? lend(files) : handOver(files);
+  return Session.of(runtime, EdgeModel.parse(model), read("student.onnx"), given);
 }
 
 /** As a GPU may be: what is not read alone comes out wrong. */
@@ -42,17 +45,26 @@ const wrong = {
 const ids = Array.from({ length: 50 }, (_, i) => (i * 31) % 200);
 const asked = ids.slice(1).map((target, row) => ({ row, target }));
 
+async function same(one: Session, other: Session): Promise<void> {
+  const [theirs, ours] = [await one.read(ids, null, asked), await other.read(ids, null, asked)];
+  expect(ours.logprobs).toHaveLength(asked.length);
+  for (const [i, logprob] of ours.logprobs.entries()) expect(logprob).toBeCloseTo(theirs.logprobs[i]!, 4);
+  expect(ours.likeliest.map(({ id }) => id)).toEqual(theirs.likeliest.map(({ id }) => id));
+}
+
 describe("a session", () => {
   test("says the same whatever the pieces are that it reads", async () => {
-    const [whole, cut] = [await sessionOn(onWasm(ort)), await sessionOn({ ...onWasm(ort), pieceTokens: 7 })];
-    const [theirs, ours] = [await whole.read(ids, null, asked), await cut.read(ids, null, asked)];
-    expect(ours.logprobs).toHaveLength(asked.length);
-    for (const [i, logprob] of ours.logprobs.entries()) expect(logprob).toBeCloseTo(theirs.logprobs[i]!, 4);
-    expect(ours.likeliest.map(({ id }) => id)).toEqual(theirs.likeliest.map(({ id }) => id));
+    await same(await sessionOn(onWasm(ort), artifact), await sessionOn({ ...onWasm(ort), pieceTokens: 7 }, artifact));
+  });
+
+  test("says the same where weights are unpacked beforehand, as on WebGPU", async () => {
+    const { options, ...unpacking } = onWebGpu(ort);
+    const beforehand = { ...unpacking, options: { ...options, executionProviders: ["wasm"] } };
+    await same(await sessionOn(onWasm(ort), rounded), await sessionOn(beforehand, rounded));
   });
 
   test("agrees with itself, unless what it runs on computes wrongly", async () => {
-    expect(await (await sessionOn(onWasm(ort))).disagreement()).toBeLessThan(1e-4);
-    expect(await (await sessionOn(onWasm(wrong))).disagreement()).toBeCloseTo(0.1, 3);
+    expect(await (await sessionOn(onWasm(ort), artifact)).disagreement()).toBeLessThan(1e-4);
+    expect(await (await sessionOn(onWasm(wrong), artifact)).disagreement()).toBeCloseTo(0.1, 3);
   });
 });
