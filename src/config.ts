@@ -103,7 +103,7 @@ export const ORPHAN_BLOB_MS = 24 * 60 * 60 * SECOND;
  * teacher over one data set, and short enough that an abandoned one is not paid for long. */
 export const TEACHER_CACHE_DAYS = 30;
 /** Files of an export that the scorer is given, bytes: with the runtime and what a score needs they fill an isolate. */
-export const MAX_EDGE_BYTES = 62_000_000;
+export const MAX_EDGE_BYTES = 62_500_000;
 /** Parameters times tokens up to which `compute: auto` has an export compute where a worker is connected too. Measured: a
  * worker on 2 cores answers in 170 ms and more, and an export takes as long at 500 million. */
 export const AUTO_EDGE_WORK = 400_000_000;

@@ -13,8 +13,8 @@ from understudy_worker.edge.matrices import add_linear, array
 JOINTS = (
     Joint("qkv", ("attn.c_attn",), share=0.4),
     Joint("o", ("attn.c_proj",), share=0.4, adds=True),
-    Joint("up", ("mlp.c_fc",), share=1.0),
-    Joint("down", ("mlp.c_proj",), share=0.4, adds=True),
+    Joint("up", ("mlp.c_fc",), share=0.75),
+    Joint("down", ("mlp.c_proj",), share=0.15, adds=True),
 )
 # Names of one function: GELU by the hyperbolic tangent.
 ACTIVATIONS = ("gelu_new", "gelu_pytorch_tanh")

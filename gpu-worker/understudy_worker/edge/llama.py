@@ -15,8 +15,8 @@ from understudy_worker.edge.matrices import add_linear, add_linears, array
 JOINTS = (
     Joint("qkv", ("self_attn.q_proj", "self_attn.k_proj", "self_attn.v_proj"), share=0.4),
     Joint("o", ("self_attn.o_proj",), share=0.4, adds=True),
-    Joint("gate_up", ("mlp.gate_proj", "mlp.up_proj"), share=1.0),
-    Joint("down", ("mlp.down_proj",), share=0.4, adds=True),
+    Joint("gate_up", ("mlp.gate_proj", "mlp.up_proj"), share=0.75),
+    Joint("down", ("mlp.down_proj",), share=0.15, adds=True),
 )
 # Whose angles do not depend on the text's length.
 ROPE_TYPES = ("default", "linear", "llama3", "yarn")

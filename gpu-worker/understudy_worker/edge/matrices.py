@@ -47,7 +47,7 @@ class Stored:
     """A matrix's constants, by what they are; each has a column for each output.
 
     In 4 bits channel k and channel k + few/2 share a byte, the latter in its upper half: read where it stands it is a
-    number 16 times as large, which is why its scale is stored divided by 16 and its zero point multiplied.
+    number 16 times as large, which is why its scale is stored divided by 16. So do their zero points.
     """
 
     matrix: Matrix
@@ -75,7 +75,7 @@ def _values(matrix: Rounded) -> dict[str, Array]:
         scale, high_scale = np.split(scales[:blocks], 2)
         values["levels_4"] = low | high << 4
         values["scales_4"] = np.concatenate([scale, high_scale / HIGH]).astype(np.float16)
-        values["zeros_4"] = np.concatenate([zero, high_zero * HIGH]).astype(np.uint8)
+        values["zeros_4"] = zero | high_zero << 4
     if matrix.split.many:
         values["levels_8"] = levels[few:]
         values["scales_8"] = scales[blocks:].astype(np.float16)
@@ -137,14 +137,18 @@ def _dequantised(graph: Graph, matrix: Rounded, parts: dict[str, str]) -> list[s
     """In fp32, channel after channel: those in 4 bits, those in 8, those kept."""
     pieces = []
     if "levels_4" in parts:
-        masks = (graph.scalar(mask, np.uint8) for mask in (LOW_BITS, HIGH_BITS))
-        halves = [graph.op("BitwiseAnd", parts["levels_4"], mask) for mask in masks]
-        levels = graph.op("Concat", *halves, axis=0)
-        pieces.append((matrix.split.few_block, levels, _fp32(graph, parts["scales_4"]), parts["zeros_4"]))
+        levels, zeros = (_halves(graph, parts[part]) for part in ("levels_4", "zeros_4"))
+        pieces.append((matrix.split.few_block, levels, _fp32(graph, parts["scales_4"]), zeros))
     if "levels_8" in parts:
         pieces.append((matrix.split.block, parts["levels_8"], _fp32(graph, parts["scales_8"]), parts["zeros_8"]))
     kept = [_fp32(graph, parts["kept"])] if "kept" in parts else []
     return [graph.op("DequantizeLinear", *piece, axis=0, block_size=block) for block, *piece in pieces] + kept
+
+
+def _halves(graph: Graph, packed: str) -> str:
+    """What the lower halves of bytes hold, and below it what the upper ones do, where it stands."""
+    masks = (graph.scalar(mask, np.uint8) for mask in (LOW_BITS, HIGH_BITS))
+    return graph.op("Concat", *(graph.op("BitwiseAnd", packed, mask) for mask in masks), axis=0)
 
 
 def _fp32(graph: Graph, value: str) -> str:
