@@ -2,6 +2,7 @@
 import type { InferenceSession, Tensor } from "onnxruntime-web/wasm";
 import type { EdgeModel } from "../wire/exports.ts";
 import type { Runtime } from "./runtime.ts";
+import type { InPieces } from "./weights.ts";
 
 /** Keys and values of every layer for the tokens read so far. */
 export interface KeyValues {
@@ -55,9 +56,9 @@ export class Session {
     runtime: Runtime,
     model: EdgeModel,
     graph: Uint8Array,
-    externalData: { path: string; data: Uint8Array }[],
+    weights: readonly InPieces[],
   ): Promise<Session> {
-    const options = { ...OPTIONS, ...runtime.options, externalData };
+    const options = { ...OPTIONS, ...runtime.options, externalData: runtime.give(weights) };
     return new Session(runtime, await runtime.ort.InferenceSession.create(graph, options), model);
   }
 

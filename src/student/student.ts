@@ -9,7 +9,7 @@ import { encodePrompt, encodeResponse, join } from "./sequences.ts";
 import { Session } from "./session.ts";
 import type { Likely } from "./session.ts";
 import { ModelTokenizer } from "./tokenizer.ts";
-import { handOver, joined, lend } from "./weights.ts";
+import { joined } from "./weights.ts";
 import { Written } from "./written.ts";
 import type { FinishReason } from "./written.ts";
 
@@ -63,9 +63,7 @@ export class Student {
     const graph = await whole(files, "student.onnx");
     const names = files.names.filter((name) => name.startsWith("weights-"));
     const weights = await Promise.all(names.map(async (name) => ({ name, pieces: await files.read(name) })));
-    const runs = await runtime();
-    const given = runs.readsAgain ? lend(weights) : handOver(weights);
-    return new Student(model, tokenizer, await Session.of(runs, model, graph, given));
+    return new Student(model, tokenizer, await Session.of(await runtime(), model, graph, weights));
   }
 
   release(): Promise<void> {

@@ -58,19 +58,19 @@ function free(buffer: ArrayBuffer): void {
   if (!buffer.detached) buffer.transfer(0);
 }
 
-export interface File {
+export interface InPieces {
   name: string;
   pieces: readonly Uint8Array<ArrayBuffer>[];
 }
 
 /** What `externalData` of a session's options takes. The pieces are used up. */
-export function handOver(files: readonly File[]): { path: string; data: Uint8Array }[] {
+export function handOver(files: readonly InPieces[]): { path: string; data: Uint8Array }[] {
   const loan = new Loan();
   return files.map(({ name, pieces }) => ({ path: name, data: new WeightsFile(pieces, loan) }));
 }
 
 /** The same for a runtime that reads weights more than once, since it works on the graph beforehand. */
-export const lend = (files: readonly File[]): { path: string; data: Uint8Array }[] =>
+export const lend = (files: readonly InPieces[]): { path: string; data: Uint8Array }[] =>
   files.map(({ name, pieces }) => ({ path: name, data: joined(pieces) }));
 
 export function joined(pieces: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {

@@ -6,7 +6,6 @@ import { afterAll, describe, expect, test } from "vitest";
 import { onWasm, onWebGpu } from "../../src/student/runtime.ts";
 import type { Runtime } from "../../src/student/runtime.ts";
 import { Session } from "../../src/student/session.ts";
-import { handOver, lend } from "../../src/student/weights.ts";
 import { EdgeModel } from "../../src/wire/exports.ts";
 import { exportTiny, temporary } from "../scorer/scorer.ts";
 
@@ -20,8 +19,7 @@ function sessionOn(runtime: Runtime, artifact: string): Promise<Session> {
   const { model } = JSON.parse(readFileSync(join(artifact, "export.json"), "utf8")) as { model: unknown };
   const weights = readdirSync(artifact).filter((name) => name.startsWith("weights-"));
   const files = weights.map((name) => ({ name, pieces: [read(name)] }));
-  const given = runtime.readsAgain ? lend(files) : handOver(files);
-  return Session.of(runtime, EdgeModel.parse(model), read("student.onnx"), given);
+  return Session.of(runtime, EdgeModel.parse(model), read("student.onnx"), files);
 }
 
 /** As a GPU may be: what is not read alone comes out wrong. */

@@ -8,7 +8,6 @@ import * as ort from "onnxruntime-web/wasm";
 import { z } from "zod";
 import { onWasm } from "../../../src/student/runtime.ts";
 import { Session } from "../../../src/student/session.ts";
-import { handOver } from "../../../src/student/weights.ts";
 import { EdgeModel } from "../../../src/wire/exports.ts";
 
 const Request = z.strictObject({
@@ -37,7 +36,7 @@ const before = process.memoryUsage().rss;
 const read = (name: string) => new Uint8Array(readFileSync(join(folder, name)));
 const weights = readdirSync(folder).filter((name) => name.startsWith("weights-"));
 const files = weights.map((name) => ({ name, pieces: [read(name)] }));
-const session = await Session.of(onWasm(ort), model, read("student.onnx"), handOver(files));
+const session = await Session.of(onWasm(ort), model, read("student.onnx"), files);
 await answer(session, prompts[0] ?? [], tokens);
 const began = performance.now();
 const answers: number[][] = [];

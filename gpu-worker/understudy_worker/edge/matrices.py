@@ -47,7 +47,7 @@ class Stored:
     """A matrix's constants, by what they are; each has a column for each output.
 
     In 4 bits channel k and channel k + few/2 share a byte, the latter in its upper half: read where it stands it is a
-    number 16 times as large, which is why its scale is stored divided by 16. So do their zero points.
+    number 16 times as large, which is why its scale is stored divided by 16. Their zero points are stored alike.
     """
 
     matrix: Matrix
