@@ -25,6 +25,13 @@ const scorer = {
     export default Scorer;`,
 };
 
+/** Files share an isolate, its modules loaded once, and the bindings: each makes projects of its own. */
+const shared = { isolate: false };
+/** Bounds that only a hang reaches, also where other programs keep every core busy, ms. */
+const patience = { testTimeout: 60_000, hookTimeout: 60_000, expect: { poll: { timeout: 30_000 } } };
+/** The same where real processes load models, train and are killed, ms. */
+const longPatience = { testTimeout: 300_000, hookTimeout: 300_000, expect: { poll: { timeout: 120_000 } } };
+
 export default defineConfig({
   test: {
     projects: [
@@ -43,7 +50,8 @@ export default defineConfig({
           include: ["test/**/*.test.ts"],
           exclude: ["test/**/*.node.test.ts", "test/pool/**"],
           setupFiles: ["./test/setup.ts"],
-          testTimeout: 15_000,
+          ...shared,
+          ...patience,
         },
       },
       {
@@ -54,14 +62,13 @@ export default defineConfig({
             miniflare: { bindings: secrets, workers: [scorer] },
           }),
         ],
-        test: { name: "pool", include: ["test/pool/**/*.test.ts"], testTimeout: 15_000 },
+        test: { name: "pool", include: ["test/pool/**/*.test.ts"], ...shared, ...patience },
       },
       {
         test: {
           name: "node",
           include: ["test/**/*.node.test.ts", "scripts/**/*.node.test.ts"],
-          testTimeout: 30_000,
-          hookTimeout: 120_000,
+          ...longPatience,
           // Each end-to-end file runs a stack of its own, and measures nothing useful beside another.
           fileParallelism: false,
         },

@@ -1,6 +1,9 @@
 // npm run check: every static check, each with its result.
-import { spawnSync } from "node:child_process";
 import { PYTHON, ROOT, command, inRoot } from "./paths.ts";
+import { start } from "./suites/child.ts";
+import { nothing } from "./suites/outcome.ts";
+import type { Outcome } from "./suites/outcome.ts";
+import { Screen } from "./suites/screen.ts";
 
 interface Check {
   name: string;
@@ -27,28 +30,23 @@ const CHECKS: Check[] = [
   { name: "generated files", run: [process.execPath, "scripts/generate.ts", "--check"] },
 ];
 
-export interface Outcome {
-  passed: number;
-  failed: number;
-}
-
 /** Runs all of them, also after one has failed. */
-export function check(): Outcome {
-  const outcome = { passed: 0, failed: 0 };
+export async function check(screen: Screen): Promise<Outcome> {
+  const outcome = nothing();
   for (const { name, run, folder } of CHECKS) {
     const [program = "", ...args] = run;
     const started = Date.now();
-    const result = spawnSync(program, args, { cwd: folder ?? ROOT, encoding: "utf8" });
-    const good = result.status === 0;
+    const said = new Screen();
+    const good = (await start(said, program, args, { cwd: folder ?? ROOT }).ended) === 0;
     outcome[good ? "passed" : "failed"] += 1;
-    console.log(`${good ? "ok    " : "FAILED"} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`);
-    if (!good) console.log(`${result.stdout}${result.stderr}`);
+    screen.write(`${good ? "ok    " : "FAILED"} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)\n`);
+    if (!good) screen.write(said.text);
   }
   return outcome;
 }
 
 if (import.meta.main) {
-  const { passed, failed } = check();
+  const { passed, failed } = await check(new Screen().show());
   console.log(`${passed} passed, ${failed} failed`);
   process.exitCode = failed === 0 ? 0 : 1;
 }

@@ -1,72 +1,81 @@
 // npm test: static checks, then every test. The last line counts them all.
-import { spawnSync } from "node:child_process";
-import { existsSync, mkdtempSync, readFileSync, rmSync } from "node:fs";
+import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { z } from "zod";
 import { build } from "./build.ts";
 import { check } from "./check.ts";
-import type { Outcome } from "./check.ts";
-import { PYTHON, ROOT, command, inRoot } from "./paths.ts";
-
-const VitestReport = z.object({ numPassedTests: z.int(), numFailedTests: z.int(), success: z.boolean() });
-const JUNIT = /<testsuite [^>]*?errors="(\d+)" failures="(\d+)" skipped="(\d+)" tests="(\d+)"/;
+import { skips, slowest, sum } from "./suites/outcome.ts";
+import type { Outcome } from "./suites/outcome.ts";
+import { pytest } from "./suites/pytest.ts";
+import { Screen } from "./suites/screen.ts";
+import { vitest } from "./suites/vitest.ts";
 
 const folder = mkdtempSync(join(tmpdir(), "understudy-test-"));
+process.on("exit", () => rmSync(folder, { recursive: true, force: true }));
 
-/** A suite that ended badly without a failed test (it did not load, it was killed) counts as one failure. */
-function settle(passed: number, failed: number, good: boolean): Outcome {
-  return { passed, failed: failed === 0 && !good ? 1 : failed };
+interface Suite {
+  name: string;
+  run: (screen: Screen) => Promise<Outcome>;
 }
 
-function vitest(project: string): Outcome {
-  const report = join(folder, `${project}.json`);
-  const args = ["run", "--project", project, "--reporter=default", "--reporter=json", `--outputFile.json=${report}`];
-  const run = spawnSync(command("vitest"), args, { cwd: ROOT, stdio: "inherit" });
-  if (!existsSync(report)) return settle(0, 0, false);
-  const { numPassedTests, numFailedTests, success } = VitestReport.parse(JSON.parse(readFileSync(report, "utf8")));
-  return settle(numPassedTests, numFailedTests, success && run.status === 0);
+/** Suites that run one after the other; the lanes run side by side, each about as long as a core is busy with it. */
+const LANES: Suite[][] = [
+  [
+    { name: "static checks", run: check },
+    { name: "edge, in workerd", run: (screen) => vitest(screen, folder, "workers") },
+    { name: "pool, in workerd", run: (screen) => vitest(screen, folder, "pool") },
+  ],
+  [{ name: "set-up and end to end", run: (screen) => vitest(screen, folder, "node") }],
+  [{ name: "worker", run: (screen) => pytest(screen, folder) }],
+];
+
+interface Ended extends Outcome {
+  seconds: number;
 }
 
-function pytest(): Outcome {
-  const report = join(folder, "pytest.xml");
-  const args = ["-m", "pytest", `--junitxml=${report}`];
-  const run = spawnSync(PYTHON, args, { cwd: inRoot("gpu-worker"), stdio: "inherit" });
-  const match = existsSync(report) ? JUNIT.exec(readFileSync(report, "utf8")) : null;
-  if (match === null) return settle(0, 0, false);
-  const [errors = 0, failures = 0, skipped = 0, tests = 0] = match.slice(1).map(Number);
-  const failed = errors + failures;
-  return settle(tests - failed - skipped, failed, run.status === 0);
+interface Running {
+  name: string;
+  screen: Screen;
+  ended: Promise<Ended>;
+}
+
+async function timed(suite: Suite, screen: Screen): Promise<Ended> {
+  const began = Date.now();
+  const outcome = await suite.run(screen);
+  return { ...outcome, seconds: Math.round((Date.now() - began) / 1000) };
+}
+
+function begin(lane: Suite[]): Running[] {
+  let before: Promise<unknown> = Promise.resolve();
+  return lane.map((suite) => {
+    const screen = new Screen();
+    const ended = before.then(() => timed(suite, screen));
+    before = ended;
+    return { name: suite.name, screen, ended };
+  });
 }
 
 function title(text: string): void {
   console.log(`\n== ${text}`);
 }
 
-const SUITES: [string, () => Outcome][] = [
-  ["static checks", check],
-  ["edge, in workerd", () => vitest("workers")],
-  ["pool, in workerd", () => vitest("pool")],
-  ["set-up and end to end", () => vitest("node")],
-  ["worker", pytest],
-];
-
+const began = Date.now();
+build();
 const results: string[] = [];
-const total: Outcome = { passed: 0, failed: 0 };
-try {
-  build();
-  for (const [name, suite] of SUITES) {
-    title(name);
-    const started = Date.now();
-    const { passed, failed } = suite();
-    total.passed += passed;
-    total.failed += failed;
-    results.push(`${name}: ${passed} passed, ${failed} failed (${Math.round((Date.now() - started) / 1000)} s)`);
-  }
-} finally {
-  rmSync(folder, { recursive: true, force: true });
+const outcomes: Ended[] = [];
+for (const { name, screen, ended } of LANES.flatMap(begin)) {
+  title(name);
+  screen.show();
+  const outcome = await ended;
+  outcomes.push(outcome);
+  results.push(`${name}: ${outcome.passed} passed, ${outcome.failed} failed (${outcome.seconds} s)`);
 }
+const total = sum(outcomes);
+title("tests of over 5 s");
+for (const line of slowest(total)) console.log(line);
 title("results");
 for (const line of results) console.log(line);
+console.log(`all of it: ${Math.round((Date.now() - began) / 1000)} s after the installs`);
+console.log(skips(total));
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exitCode = total.failed === 0 ? 0 : 1;

@@ -1,4 +1,4 @@
-// Every test file in workerd begins with an empty, migrated D1.
+// The D1 that all test files in workerd share is migrated: each file makes projects of its own in it.
 import { applyD1Migrations } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 

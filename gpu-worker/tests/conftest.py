@@ -10,6 +10,9 @@ import tiny
 from blob_server import BlobServer
 from fake_pool import FakePool
 from journal import Journal
+from precision import Oracle
+from smollm2 import GGUF
+from threads import THREADS
 
 from understudy_worker.address import Address
 from understudy_worker.backend import Backend, configure
@@ -27,12 +30,33 @@ from understudy_worker.wire import ModelRef
 
 @pytest.fixture(scope="session")
 def backend() -> Backend:
-    return configure(1)
+    return configure(THREADS)
 
 
 @pytest.fixture(scope="session")
 def folders(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     return tiny.write_all(tmp_path_factory.mktemp("models"))
+
+
+@pytest.fixture(scope="session")
+def smol_models(backend: Backend, tmp_path_factory: pytest.TempPathFactory) -> Models:
+    """Models with SmolLM2 among them, whose GGUF is converted once in a session."""
+    assert GGUF is not None
+    blobs = Blobs(Address(http="http://127.0.0.1:9", socket="", loopback=True), key="k")
+    return Models(
+        Sources(declared={"smol": GGUF}, cache_dir=tmp_path_factory.mktemp("smol"), blobs=blobs), backend=backend
+    )
+
+
+@pytest.fixture(scope="session")
+def smol(smol_models: Models) -> LoadedModel:
+    return smol_models.get(ref("smol"), tick=lambda: None)
+
+
+@pytest.fixture(scope="session")
+def smol_oracle(smol: LoadedModel) -> Oracle:
+    """Made once in a session: it is 1.6 GB, and fp64 gives each sequence its numbers once."""
+    return Oracle.of(smol)
 
 
 @pytest.fixture

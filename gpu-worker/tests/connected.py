@@ -58,7 +58,7 @@ class Worker:
 
     def job(self, index: int = 0) -> Job:
         with self.taken:
-            assert self.taken.wait_for(lambda: len(self.jobs) > index, timeout=10)
+            assert self.taken.wait_for(lambda: len(self.jobs) > index, timeout=60)
         return self.jobs[index]
 
     def leave(self) -> None:
@@ -67,4 +67,4 @@ class Worker:
     def stop(self) -> None:
         if self._task is not None and self.thread.is_alive():
             self._loop.call_soon_threadsafe(self._task.cancel)
-        self.thread.join(10)
+        self.thread.join(60)

@@ -34,13 +34,13 @@ class FakePool:
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._run, daemon=True)
         self._thread.start()
-        assert self._ready.wait(10)
+        assert self._ready.wait(60)
 
     # What tests do.
 
     def send(self, message: Any) -> None:
         text = message if isinstance(message, str) else message.model_dump_json(by_alias=True)
-        asyncio.run_coroutine_threadsafe(self._send(text), self._loop).result(10)
+        asyncio.run_coroutine_threadsafe(self._send(text), self._loop).result(60)
 
     def lease(self, lease: Lease) -> None:
         self.wait(lambda: self._socket is not None)
@@ -50,16 +50,16 @@ class FakePool:
         """Close the socket, as a deploy does."""
         socket = self._socket
         if socket is not None:
-            asyncio.run_coroutine_threadsafe(socket.close(code), self._loop).result(10)
+            asyncio.run_coroutine_threadsafe(socket.close(code), self._loop).result(60)
 
-    def wait(self, condition: Any, *, seconds: float = 20.0) -> None:
+    def wait(self, condition: Any, *, seconds: float = 60.0) -> None:
         with self.journal.changed:
             if not self.journal.changed.wait_for(condition, timeout=seconds):
                 raise TimeoutError(f"not within {seconds} s; saw {[frame.type for frame in self.journal.frames]}")
 
     def close(self) -> None:
         self._loop.call_soon_threadsafe(self._stopping.set)
-        self._thread.join(10)
+        self._thread.join(60)
 
     # The server.
 

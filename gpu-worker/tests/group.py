@@ -11,6 +11,7 @@ from typing import Any
 
 import runs
 from journal import Journal, from_worker, local_job
+from threads import THREADS
 
 from understudy_worker import checkpoints
 from understudy_worker.address import Address
@@ -81,7 +82,7 @@ class Site:
     cache: str
 
     def engine(self, *, alone: bool) -> Engine:
-        backend = configure(1)
+        backend = configure(THREADS)
         blobs = Blobs(Address(http=f"http://127.0.0.1:{self.port}", socket="", loopback=True), key="k")
         declared = {name: Path(path) for name, path in self.models.items()}
         models = Models(Sources(declared=declared, cache_dir=Path(self.cache), blobs=blobs), backend=backend)

@@ -10,11 +10,13 @@ import pytest
 import torch
 from conftest import Room, ref
 from journal import Journal, local_job
+from precision import Oracle
 
 from understudy_worker import completions as completions_module
 from understudy_worker.completion import Completion
 from understudy_worker.completions import Completions
 from understudy_worker.errors import WorkerError
+from understudy_worker.forward import Tokens
 from understudy_worker.models import LoadedModel
 from understudy_worker.wire import CompleteOutput, CompletePayload
 
@@ -53,21 +55,6 @@ def alone(loaded: LoadedModel, asked: CompletePayload) -> CompleteOutput:
     return together(loaded, [asked])[0]
 
 
-def greedy(loaded: LoadedModel, ids: list[int], *, most: int) -> tuple[list[int], float]:
-    """transformers' tokens at batch 1, and the least distance between the two best logits on the way."""
-    out = loaded.model.generate(
-        torch.tensor([ids]), do_sample=False, max_new_tokens=most, output_logits=True, return_dict_in_generate=True
-    )
-    gap = min(float(best[0] - best[1]) for best in (logits[0].topk(2).values for logits in out.logits))
-    return out.sequences[0, len(ids) :].tolist(), gap
-
-
-def table(loaded: LoadedModel, ids: list[int]) -> torch.Tensor:
-    """transformers' log-probabilities after each token."""
-    with torch.no_grad():
-        return loaded.model(torch.tensor([ids])).logits[0].float().log_softmax(dim=-1)
-
-
 @pytest.mark.parametrize("name", ["teacher", "gpt2"])
 def test_greedy_completions_of_many_lengths_equal_transformers(room: Room, name: str) -> None:
     loaded = room.models.get(ref(name), tick=lambda: None)
@@ -78,19 +65,20 @@ def test_greedy_completions_of_many_lengths_equal_transformers(room: Room, name:
         payload([ids], settings={"max_new_tokens": most}, logprobs=0)
         for ids, most in zip(prompts, lengths, strict=True)
     ]
-    compared = 0
-    for ids, most, output in zip(prompts, lengths, together(loaded, asked), strict=True):
-        expected, gap = greedy(loaded, ids, most=most)
-        if gap < 1e-4:
-            continue  # either choice is right within rounding
-        compared += 1
+    oracle = Oracle.of(loaded)
+    compared, values = [], []
+    for ids, expected, output in zip(
+        prompts, oracle.greedy(prompts, most=lengths), together(loaded, asked), strict=True
+    ):
+        if not expected.clear:
+            continue
         (choice,) = output.choices
-        assert choice.logprobs is not None and choice.logprobs.token_ids == expected
-        assert choice.finish_reason == ("stop" if expected[-1] in loaded.stop_ids else "length")
-        values = table(loaded, ids + expected)
-        exact = [float(values[len(ids) - 1 + n, token]) for n, token in enumerate(expected)]
-        assert choice.logprobs.logprobs == pytest.approx(exact, abs=1e-4)
-    assert compared >= 8
+        assert choice.logprobs is not None and choice.logprobs.token_ids == expected.tokens
+        assert choice.finish_reason == ("stop" if expected.tokens[-1] in loaded.stop_ids else "length")
+        compared.append(Tokens((*ids, *expected.tokens), prompt_length=len(ids)))
+        values.append(choice.logprobs.logprobs)
+    assert len(compared) >= 8
+    oracle.assert_as_exact(compared, values)
 
 
 @pytest.mark.parametrize("temperature", [0.0, 0.9])
@@ -124,27 +112,32 @@ def test_samples_of_one_prompt_are_those_of_their_seeds(teacher: LoadedModel) ->
 
 def test_an_echo_has_the_prompts_own_logprobs(teacher: LoadedModel) -> None:
     prompts = [[5, 9, 11, 7, 30], [5, 9, 11, 8], [5, 9, 11, 7, 30], [44]]
+    oracle = Oracle.of(teacher)
     output = alone(teacher, payload(prompts, echo=True, logprobs=3, settings={"max_new_tokens": 1}))
+    sequences, values, likeliest = [], [], []
     for ids, read, choice in zip(prompts, output.prompts, output.choices, strict=True):
-        values = table(teacher, ids)
         assert read.logprobs is not None and read.text == teacher.tokenizer.decode(ids)
         assert read.logprobs.token_ids == ids and read.logprobs.logprobs[0] is None is read.logprobs.likeliest[0]
-        exact = [float(values[place, token]) for place, token in enumerate(ids[1:])]
-        assert read.logprobs.logprobs[1:] == pytest.approx(exact, abs=1e-5)
-        for place, likeliest in enumerate(read.logprobs.likeliest[1:]):
-            assert likeliest is not None
-            best = values[place].topk(3)
-            assert [one.id for one in likeliest] == best.indices.tolist()
-            assert [one.logprob for one in likeliest] == pytest.approx(best.values.tolist(), abs=1e-5)
         assert choice.num_tokens == 1 and choice.logprobs is not None
-        assert choice.logprobs.token_ids == [int(values[-1].argmax())]
         assert choice.logprobs.logprobs == [choice.logprobs.likeliest[0][0].logprob]  # type: ignore[index]
+        # each token of the prompt after its first, and the choice behind it
+        sequences.append(Tokens((*ids, *choice.logprobs.token_ids), prompt_length=1))
+        values.append([*read.logprobs.logprobs[1:], *choice.logprobs.logprobs])
+        likeliest += [*read.logprobs.likeliest[1:], *choice.logprobs.likeliest]
+    oracle.assert_as_exact(sequences, values)
+    _, exact_NV = oracle.logprobs(sequences)
+    ids_NK = torch.tensor([[one.id for one in best or []] for best in likeliest])
+    assert torch.equal(ids_NK, exact_NV.topk(3, dim=1).indices)
+    oracle.assert_at(sequences, ids_NK, torch.tensor([[one.logprob for one in best or []] for best in likeliest]))
+    ends_N = torch.tensor([len(ids) for ids in prompts]).cumsum(0) - 1
+    assert ids_NK[ends_N, 0].tolist() == [tokens.ids[-1] for tokens in sequences], "the choice is the likeliest"
 
 
 def test_the_likeliest_token_has_the_very_number(teacher: LoadedModel) -> None:
     ids = [5, 9, 11]
-    best, _ = greedy(teacher, ids, most=4)
-    output = alone(teacher, payload([ids + best], echo=True, logprobs=1, settings={"max_new_tokens": 0}))
+    (best,) = Oracle.of(teacher).greedy([ids], most=[4])
+    assert best.clear
+    output = alone(teacher, payload([ids + best.tokens], echo=True, logprobs=1, settings={"max_new_tokens": 0}))
     logprobs = output.prompts[0].logprobs
     assert logprobs is not None
     for value, likeliest in zip(logprobs.logprobs[3:], logprobs.likeliest[3:], strict=True):

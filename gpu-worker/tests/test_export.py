@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import tiny
 from blob_server import BlobServer
 from conftest import Room, ref
 from journal import Journal, local_job
-from test_scoring import plain, sequences
+from precision import OTHER_RUNTIME, Oracle
+from test_scoring import sequences
 from transformers import AutoTokenizer
 
 from understudy_worker.edge import difference
@@ -74,8 +74,10 @@ def test_a_job_stores_what_runs_with_the_models_own_numbers(
     assert output.difference.mean <= output.difference.allowed == 1e-4
     loaded = room.models.get(ref(name), tick=nothing)
     graph = Artifact(fetched(output.files, room, tmp_path / "export"))
-    for tokens in sequences(5, vocabulary=loaded.config.vocab_size):
-        assert graph.logprobs(tokens) == pytest.approx(plain(loaded, tokens), abs=1e-4)
+    compared = sequences(5, vocabulary=loaded.config.vocab_size)
+    Oracle.of(loaded).assert_as_exact(
+        compared, [graph.logprobs(tokens).tolist() for tokens in compared], times=OTHER_RUNTIME
+    )
     assert output.model.weights_digest == loaded.weights_digest
     assert (output.model.layers, output.model.hidden_size) == (loaded.config.num_hidden_layers, 32)
 
@@ -175,8 +177,10 @@ def test_the_command_writes_the_same_files(folders: dict[str, Path], student: Lo
     assert "nats a token" in done.stdout
     record = json.loads((out / "export.json").read_text())
     assert record["model"]["weights_digest"] == student.weights_digest and record["difference"]["mean"] <= 1e-4
-    tokens = sequences(1, vocabulary=student.config.vocab_size)[-1]
-    assert np.allclose(Artifact(out).logprobs(tokens), plain(student, tokens), atol=1e-4)
+    compared, graph = sequences(1, vocabulary=student.config.vocab_size), Artifact(out)
+    Oracle.of(student).assert_as_exact(
+        compared, [graph.logprobs(tokens).tolist() for tokens in compared], times=OTHER_RUNTIME
+    )
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from precision import FLOOR_NATS, OTHER_RUNTIME, Oracle, distance
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM, PreTrainedModel
 
 from understudy_worker.edge.difference import Artifact
@@ -69,11 +70,22 @@ def artifact(model: PreTrainedModel, folder: Path, weights: Weights | None = Non
     return Artifact(folder)
 
 
-def table(model: PreTrainedModel, ids: list[int]) -> np.ndarray[Any, Any]:
-    """log-probabilities [length, vocabulary] by transformers."""
-    with torch.no_grad():
-        found: np.ndarray[Any, Any] = torch.log_softmax(model(torch.tensor([ids])).logits[0], dim=-1).numpy()
-    return found
+def after(ids: list[int]) -> Tokens:
+    """All places of these ids: what follows the last is predicted too."""
+    return Tokens((*ids, 0), 1)
+
+
+def assert_logprobs(
+    model: PreTrainedModel, rows: list[list[int]], wanted: list[tuple[int, int, int]], values: np.ndarray[Any, Any]
+) -> None:
+    """What a graph gives for (row, place, target), against transformers' own forward."""
+    tables = [Oracle.of(model).logprobs([after(ids)]) for ids in rows]
+    theirs, exact = (
+        torch.stack([tables[row][which][place, target] for row, place, target in wanted]) for which in (0, 1)
+    )
+    distance(torch.from_numpy(values), theirs, exact, floor=FLOOR_NATS, times=OTHER_RUNTIME).check(
+        "log-probabilities of the graph, nats"
+    )
 
 
 def random_ids(count: int, seed: int = 0) -> list[int]:
@@ -104,44 +116,41 @@ def past_of(found: dict[str, Any]) -> dict[str, Any]:
 def test_equals_transformers(model: PreTrainedModel, tmp_path: Path) -> None:
     ids = random_ids(40)
     values = artifact(model, tmp_path).logprobs(Tokens(tuple(ids), 1))
-    expected = table(model, ids)[np.arange(39), ids[1:]]
-    assert values == pytest.approx(expected, abs=1e-4)
-    assert expected.std() > 0.5, "a model with opinions"
+    assert_logprobs(model, [ids], [(0, place, ids[place + 1]) for place in range(39)], values)
+    assert values.std() > 0.5, "a model with opinions"
 
 
 def test_rows_of_different_lengths(model: PreTrainedModel, tmp_path: Path) -> None:
     rows = [random_ids(30, 1), random_ids(3, 2), random_ids(17, 3)]
     wanted = [(row, place, ids[place + 1]) for row, ids in enumerate(rows) for place in range(len(ids) - 1)]
     values = artifact(model, tmp_path).run(feeds(rows, wanted=wanted), ["logprobs"])["logprobs"]
-    tables = [table(model, ids) for ids in rows]
-    assert values == pytest.approx([tables[row][place, target] for row, place, target in wanted], abs=1e-4)
+    assert_logprobs(model, rows, wanted, values)
 
 
 def test_goes_on_from_a_past(model: PreTrainedModel, tmp_path: Path) -> None:
     """Several tokens at once behind what one row had read, and then one token at a time."""
     ids = random_ids(30)
-    expected = table(model, ids)
     graph = artifact(model, tmp_path)
     first = graph.run(feeds([ids[:10]], wanted=[(0, 9, ids[10])]))
     more = [(0, place, ids[11 + place]) for place in range(10)]
     second = graph.run(feeds([ids[10:20]], past=[10], wanted=more) | past_of(first))
-    assert first["logprobs"] == pytest.approx([expected[9, ids[10]]], abs=1e-4)
-    assert second["logprobs"] == pytest.approx([expected[10 + at, ids[11 + at]] for at in range(10)], abs=1e-4)
-    state = second
+    state, found = second, [first["logprobs"], second["logprobs"]]
     for place in range(20, 29):
         step = feeds([[ids[place]]], past=[place], wanted=[(0, 0, ids[place + 1])])
         state = graph.run(step | past_of(state))
-        assert state["logprobs"] == pytest.approx([expected[place, ids[place + 1]]], abs=1e-4)
+        found.append(state["logprobs"])
+    assert_logprobs(model, [ids], [(0, place, ids[place + 1]) for place in range(9, 29)], np.concatenate(found))
 
 
 def test_rows_of_different_lengths_go_on(model: PreTrainedModel, tmp_path: Path) -> None:
     """As generation does: prompts together, then a token for each row, whose place is behind its own past."""
     rows = [random_ids(12, 1), random_ids(5, 2)]
-    graph = artifact(model, tmp_path)
+    graph, oracle = artifact(model, tmp_path), Oracle.of(model)
     state = graph.run(feeds(rows, wanted=[(0, 11, 0), (1, 4, 0)]))
     for step in range(3):
         for number, row in enumerate(rows):
-            assert state["top_ids"][number, 0] == table(model, row)[-1].argmax(), (step, number)
+            assert oracle.clear([Tokens((*row, 0), len(row))]).all()
+            assert state["top_ids"][number, 0] == oracle.exact_logits(after(row))[-1].argmax(), (step, number)
         fresh = [int(best) for best in state["top_ids"][:, 0]]
         past = [len(row) for row in rows]
         rows = [[*row, token] for row, token in zip(rows, fresh, strict=True)]
@@ -153,15 +162,23 @@ def test_rows_of_different_lengths_go_on(model: PreTrainedModel, tmp_path: Path)
 def test_the_likeliest_come_first_and_of_equals_the_lowest_id(tmp_path: Path) -> None:
     model = llama(tie_word_embeddings=False)
     with torch.no_grad():  # equals in one chunk and across chunks
-        best = int(table(model, random_ids(8))[-1].argmax())
+        best = int(Oracle.of(model).exact_logits(after(random_ids(8)))[-1].argmax())
         for other in (3, 4500, 4501):
             model.lm_head.weight[other] = model.lm_head.weight[best]
     ids = random_ids(8)
     found = artifact(model, tmp_path).run(feeds([ids], wanted=[(0, 7, 1), (0, 2, 1)]))
-    expected = table(model, ids)
-    for row, place in enumerate((7, 2)):
-        order = np.lexsort((np.arange(VOCABULARY), -expected[place]))[:LIKELIEST]
-        assert found["top_logprobs"][row] == pytest.approx(expected[place][order], abs=1e-4)
+    theirs_KV, exact_KV = (table_LV[[7, 2]] for table_LV in Oracle.of(model).logprobs([after(ids)]))
+    for row in range(2):
+        assert list(found["top_logprobs"][row]) == sorted(found["top_logprobs"][row], reverse=True)
+    likeliest = [table_KV.topk(LIKELIEST, dim=1).values for table_KV in (theirs_KV, exact_KV)]
+    distance(torch.from_numpy(found["top_logprobs"]), *likeliest, floor=FLOOR_NATS, times=OTHER_RUNTIME).check(
+        "the likeliest, nats"
+    )
+    ids_KK = torch.from_numpy(found["top_ids"])
+    at = [table_KV.gather(1, ids_KK) for table_KV in (theirs_KV, exact_KV)]
+    distance(torch.from_numpy(found["top_logprobs"]), *at, floor=FLOOR_NATS, times=OTHER_RUNTIME).check(
+        "at the ids told, nats"
+    )
     assert list(found["top_ids"][0, :4]) == sorted({3, 4500, 4501, best})
 
 

@@ -9,6 +9,7 @@ import onnx
 import onnxruntime
 import pytest
 import torch
+from precision import FLOOR_NATS, OTHER_RUNTIME, distance
 from torch import Tensor
 
 from understudy_worker.edge.files import FILE_BYTES, GRAPH_FILE, MOST_FILES, write_graph
@@ -99,10 +100,14 @@ def test_logits_are_of_every_part_of_what_is_stored_together(share: float, tmp_p
     )
     columns = graph.constant("columns", whole_KV[:, targets].T.numpy())
     add_logprobs(graph, Vocabulary.of(graph, "w", groups), "x", columns)
-    expected = torch.log_softmax(states @ whole_KV, dim=-1)
-    found = run(graph, tmp_path, states.numpy(), output="logprobs")
-    assert found.numpy() == pytest.approx(expected[range(len(targets)), targets].numpy(), abs=1e-5)
-    assert run(graph, tmp_path, states.numpy(), output="top_ids")[:, 0].tolist() == expected.argmax(dim=-1).tolist()
+    theirs, exact = (
+        torch.log_softmax(x @ whole, dim=-1) for x, whole in ((states, whole_KV), (states.double(), whole_KV.double()))
+    )
+    found, rows = run(graph, tmp_path, states.numpy(), output="logprobs"), range(len(targets))
+    distance(found, theirs[rows, targets], exact[rows, targets], floor=FLOOR_NATS, times=OTHER_RUNTIME).check(
+        "log-probabilities, nats"
+    )
+    assert run(graph, tmp_path, states.numpy(), output="top_ids")[:, 0].tolist() == exact.argmax(dim=-1).tolist()
 
 
 @pytest.mark.parametrize(("share", "most"), [(0.0, 0.5 / 255), (1.0, 0.5 / 15)])

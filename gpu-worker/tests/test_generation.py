@@ -11,6 +11,7 @@ import pytest
 import torch
 from conftest import Room, ref
 from journal import Journal, local_job
+from precision import Oracle
 
 from understudy_worker import generation
 from understudy_worker.errors import WorkerError
@@ -36,26 +37,17 @@ def drawn(prompts: list[list[int]], seeds: list[int] | None = None) -> list[Draw
     return [Draws.of_prompt(seed, ids) for seed, ids in zip(seeds or [0] * len(prompts), prompts, strict=True)]
 
 
-def reference(loaded: LoadedModel, ids: list[int], *, most: int) -> tuple[list[int], float]:
-    """transformers' greedy tokens at batch 1, and the smallest distance between the two best logits on the way."""
-    out = loaded.model.generate(
-        torch.tensor([ids]), do_sample=False, max_new_tokens=most, output_logits=True, return_dict_in_generate=True
-    )
-    gaps = [float(best[0] - best[1]) for best in (logits[0].topk(2).values for logits in out.logits)]
-    return out.sequences[0, len(ids) :].tolist(), min(gaps)
-
-
 @pytest.mark.parametrize("name", ["teacher", "student", "gpt2"])
 def test_greedy_equals_transformers(room: Room, name: str) -> None:
     loaded = room.models.get(ref(name), tick=lambda: None)
     prompts = encoded(loaded)
     answers = generate(loaded, prompts, draws=drawn(prompts), generation=settings_of())
     compared = 0
-    for ids, answer in zip(prompts, answers, strict=True):
-        expected, gap = reference(loaded, ids, most=24)
-        if gap < 1e-4:
-            continue  # either choice is right within rounding
+    for greedy, answer in zip(Oracle.of(loaded).greedy(prompts, most=[24] * len(prompts)), answers, strict=True):
+        if not greedy.clear:
+            continue
         compared += 1
+        expected = greedy.tokens
         stopped = expected[-1] in loaded.stop_ids
         text = loaded.tokenizer.decode(expected[:-1] if stopped else expected, skip_special_tokens=True)
         assert answer == Answer(text, "stop" if stopped else "length", tuple(expected))
@@ -214,11 +206,16 @@ def test_compare_scores_texts_as_scores_do(room: Room, journal: Journal) -> None
             }
         )
     )  # fmt: skip
-    (scored,) = score(
-        [Scoring.of(asked, local_job(journal, asked), room.models)], known=room.known(), tick=lambda: None
-    )
+    scoring = Scoring.of(asked, local_job(journal, asked), room.models)
+    (scored,) = score([scoring], known=room.known(), tick=lambda: None)
     for pair, (by_teacher, by_student) in zip(output.items, scored.items, strict=True):
         assert pair.teacher.scored.token_ids == by_teacher.token_ids
-        assert pair.teacher.scored.student_logprobs == pytest.approx(by_teacher.student_logprobs, abs=1e-5)
-        assert pair.student.scored.teacher_logprobs == pytest.approx(by_student.teacher_logprobs, abs=1e-5)
+        assert pair.student.scored.token_ids == by_student.token_ids
+    sequences = [tokens for group in scoring.groups for tokens in group]
+    compared = [one.scored for pair in output.items for one in (pair.teacher, pair.student)]
+    by_scores = [one for pair in scored.items for one in pair]
+    for loaded, kind in ((scoring.teacher, "teacher_logprobs"), (scoring.student, "student_logprobs")):
+        oracle = Oracle.of(loaded)
+        for found in (compared, by_scores):
+            oracle.assert_as_exact(sequences, [getattr(one, kind) for one in found])
     assert output.tokens == scored.tokens

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import torch
 from conftest import ref
-from transformers import PreTrainedModel
+from precision import Oracle, assert_close
 
 from understudy_worker.forward import Tokens, response_states
 from understudy_worker.models import LoadedModel
@@ -22,21 +22,13 @@ def sequences(*lengths: int) -> list[Tokens]:
     ]
 
 
-def own_states(model: PreTrainedModel, tokens: Tokens) -> torch.Tensor:
-    """transformers' forward of one sequence alone, with its own attention."""
-    ids = torch.tensor([tokens.ids])
-    states = model(input_ids=ids, output_hidden_states=True, use_cache=False).hidden_states[-1][0]
-    return states[tokens.prompt_length - 1 : -1]
-
-
 @pytest.mark.parametrize("name", ["student", "gpt2"])
 def test_packed_states_are_those_of_each_sequence_alone(name: str, room: Any) -> None:
     model: LoadedModel = room.models.load(ref(name), tick=lambda: None)
     batch = sequences(7, 31, 2, 64, 18)
     with torch.no_grad():
-        packed = response_states(model.model.base_model, batch).split([len(tokens.response) for tokens in batch])
-        for got, tokens in zip(packed, batch, strict=True):
-            torch.testing.assert_close(got, own_states(model.model, tokens), atol=2e-5, rtol=1e-5)
+        packed_ND = response_states(model.model.base_model, batch)
+    assert_close(packed_ND, *Oracle.of(model).states(batch), what="states")
 
 
 def test_no_gradient_leaks_from_one_sequence_to_another(room: Any) -> None:

@@ -6,16 +6,16 @@ import json
 from typing import Any
 
 import pytest
-import torch
 from conftest import Room, ref
 from journal import Journal, local_job
+from precision import Oracle
 
 from understudy_worker import preference
 from understudy_worker.errors import WorkerError
 from understudy_worker.generation import run_compare
 from understudy_worker.models import LoadedModel
 from understudy_worker.tokens import tokens_of
-from understudy_worker.wire import ComparePayload, PreferPayload, ScoredPair
+from understudy_worker.wire import ComparePayload, PairSide, PreferPayload, ScoredPair
 
 PAIRS = [
     ("Hi", {"chosen": "Hello.", "rejected": "The sky is blue."}),
@@ -44,14 +44,14 @@ def pairs_of(room: Room, journal: Journal, payload: PreferPayload) -> list[Score
     return [pair for frame in journal.of("pairs") for pair in frame.items]
 
 
-def summed(loaded: LoadedModel, prompt: str, response: str) -> tuple[float, int]:
-    """The response's log-probability by transformers' forward in float64 sums, and its tokens."""
-    tokens = tokens_of(loaded, prompt, response, template="chat", max_length=loaded.context_length)
-    ids = torch.tensor([tokens.ids])
-    with torch.no_grad():
-        logprobs = loaded.model(ids).logits[0, :-1].float().log_softmax(-1)
-    chosen = logprobs.gather(1, ids[0, 1:, None])[tokens.prompt_length - 1 :, 0]
-    return float(chosen.double().sum()), len(tokens.response)
+def assert_summed(loaded: LoadedModel, kind: str, compared: list[tuple[str, str, PairSide]]) -> None:
+    """Each response's log-probability, and how many tokens it has."""
+    sequences = [
+        tokens_of(loaded, prompt, response, template="chat", max_length=loaded.context_length)
+        for prompt, response, _ in compared
+    ]
+    assert [side.num_tokens for _, _, side in compared] == [len(tokens.response) for tokens in sequences]
+    Oracle.of(loaded).assert_sums_as_exact(sequences, [getattr(side, kind) for _, _, side in compared])
 
 
 def test_given_pairs_equal_the_models_own_forward(
@@ -59,12 +59,14 @@ def test_given_pairs_equal_the_models_own_forward(
 ) -> None:
     pairs = pairs_of(room, journal, payload_of([given()]))
     assert [(pair.item, pair.seed) for pair in pairs] == [(f"i{n}", 0) for n in range(4)]
-    for (prompt, texts), pair in zip(PAIRS, pairs, strict=True):
-        for text, side in ((texts["chosen"], pair.chosen), (texts["rejected"], pair.rejected)):
-            by_teacher, count = summed(teacher, prompt, text)
-            assert side.teacher_logprob == pytest.approx(by_teacher, abs=1e-4)
-            assert side.student_logprob == pytest.approx(summed(student, prompt, text)[0], abs=1e-4)
-            assert (side.response, side.finish_reason, side.num_tokens) == (None, None, count)
+    compared = [
+        (prompt, text, side)
+        for (prompt, texts), pair in zip(PAIRS, pairs, strict=True)
+        for text, side in ((texts["chosen"], pair.chosen), (texts["rejected"], pair.rejected))
+    ]
+    assert all((side.response, side.finish_reason) == (None, None) for _, _, side in compared)
+    assert_summed(teacher, "teacher_logprob", compared)
+    assert_summed(student, "student_logprob", compared)
 
 
 def test_equal_responses_tie_exactly(room: Room, journal: Journal) -> None:
@@ -84,11 +86,13 @@ def test_both_models_answer_where_nothing_is_given(
 ) -> None:
     items = [{**item, "seed": 7, "pair": None} for item in given()]
     pairs = pairs_of(room, journal, payload_of([items], generation={"max_new_tokens": 5, "temperature": 0.9}))
+    compared = []
     for (prompt, _), pair in zip(PAIRS, pairs, strict=True):
         for side in (pair.chosen, pair.rejected):
             assert side.response is not None and side.finish_reason in ("stop", "length")
-            assert side.teacher_logprob == pytest.approx(summed(teacher, prompt, side.response)[0], abs=1e-4)
-            assert side.student_logprob == pytest.approx(summed(student, prompt, side.response)[0], abs=1e-4)
+            compared.append((prompt, side.response, side))
+    assert_summed(teacher, "teacher_logprob", compared)
+    assert_summed(student, "student_logprob", compared)
     assert any(pair.chosen.response != pair.rejected.response for pair in pairs)
 
 

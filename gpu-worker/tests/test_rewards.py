@@ -15,7 +15,7 @@ from blob_server import BlobServer
 from conftest import Room, ref
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from transformers import AutoModelForCausalLM
+from precision import FLOOR_NATS, Distance, Oracle, distance
 
 from understudy_worker.forward import Tokens
 from understudy_worker.layout import Part
@@ -156,19 +156,22 @@ def test_an_implicit_reward_is_beta_times_the_log_ratio(
         how: dict[str, Any] = {"dtype": "float32", "fingerprint": "f" * 64, "tick": lambda: None}
         return FrozenTeacher(named, models=room.models, cache=cache, shared=None, **how)
 
-    def log_prob(name: str, tokens: Tokens) -> float:
-        model = AutoModelForCausalLM.from_pretrained(folders[name], dtype=torch.float64, attn_implementation="eager")
-        with torch.inference_mode():
-            logits = model(torch.tensor([tokens.ids])).logits[0].log_softmax(dim=1)
-        places = range(tokens.prompt_length, len(tokens.ids))
-        return sum(float(logits[place - 1, tokens.ids[place]]) for place in places)
-
     teacher, judge = frozen("teacher"), frozen("student")
     chunk = TeacherChunk.of(teacher.entries(sequences)[0], teacher.head)
     parts = [Part(f"row-{index}", tokens, distill="policy") for index, tokens in enumerate(sequences)]
     tokenizer = room.models.get(ref("student"), tick=lambda: None).tokenizer
     spec = reward_spec(blob_server, {"implicit": "run_0@7"}, beta=0.25)
     found = rewards(parts, chunk, spec=spec, tokenizer=tokenizer, model=judge)
-    expected = [0.25 * (log_prob("student", tokens) - log_prob("teacher", tokens)) for tokens in sequences]
-    assert found is not None and found.tolist() == pytest.approx(expected, abs=1e-4)
-    assert max(map(abs, expected)) > 0.1
+    assert found is not None
+    (student_N, by_student), (teacher_N, by_teacher) = (
+        Oracle.of(folders[name]).of_responses(sequences) for name in ("student", "teacher")
+    )
+    exact_N, lengths = by_student - by_teacher, [len(tokens.response) for tokens in sequences]
+    # A log-ratio is the difference of two log-probabilities: twice the floor.
+    theirs_N = student_N.double() - teacher_N.double()
+    token = distance(theirs_N, theirs_N, exact_N, floor=2 * FLOOR_NATS)
+    expected_S = torch.stack([0.25 * part.sum() for part in exact_N.split(lengths)])
+    for value, expected, length in zip(found.tolist(), expected_S.tolist(), lengths, strict=True):
+        far, share = abs(value - expected), 0.25 * length
+        Distance(far, share * token.theirs, share * token.allowed).check(f"the reward of {length} tokens")
+    assert expected_S.abs().max() > 0.1

@@ -10,6 +10,7 @@ import pytest
 import torch
 from conftest import Room, ref
 from journal import Journal, local_job
+from precision import Oracle
 
 from understudy_worker import decoding, scoring, token_logprobs
 from understudy_worker.errors import WorkerError
@@ -30,14 +31,6 @@ def sequences(count: int, *, vocabulary: int, seed: int = 0, most: int = 60) -> 
     ]
 
 
-def plain(loaded: LoadedModel, tokens: Tokens) -> list[float]:
-    """transformers' own forward on one sequence, its own logits, log-softmax in fp32."""
-    with torch.no_grad():
-        logits = loaded.model(input_ids=torch.tensor([tokens.ids])).logits[0].float()
-    table = torch.log_softmax(logits, dim=-1)
-    return [float(table[at - 1, tokens.ids[at]]) for at in range(tokens.prompt_length, len(tokens))]
-
-
 def nothing() -> None:
     pass
 
@@ -53,8 +46,8 @@ def test_equals_plain_transformers(room: Room, name: str, row_tokens: int, monke
     monkeypatch.setattr(scoring, "ROW_TOKENS", row_tokens)
     loaded = room.models.get(ref(name), tick=nothing)
     batch = sequences(20, vocabulary=loaded.model.config.vocab_size)
-    for tokens, (values,) in zip(batch, logprobs(loaded, [[tokens] for tokens in batch], tick=nothing), strict=True):
-        assert values == pytest.approx(plain(loaded, tokens), abs=1e-5)
+    found = logprobs(loaded, [[tokens] for tokens in batch], tick=nothing)
+    Oracle.of(loaded).assert_as_exact(batch, [values for (values,) in found])
 
 
 @pytest.mark.parametrize("name", ["teacher", "gpt2"])
@@ -71,11 +64,15 @@ def test_what_responses_share_is_read_once(room: Room, name: str) -> None:
     (found,) = logprobs(loaded, [batch], tick=nothing)
     hook.remove()
     assert read == [40 + 4 + 3 + 3]
-    for tokens, values in zip(batch, found, strict=True):
-        assert values == pytest.approx(plain(loaded, tokens), abs=1e-5)
+    Oracle.of(loaded).assert_as_exact(batch, found)
 
 
-def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal) -> None:
+def sequences_of(asked: ScorePayload, room: Room) -> list[Tokens]:
+    scoring = Scoring.of(asked, local_job(Journal(), asked), room.models)
+    return [tokens for group in scoring.groups for tokens in group]
+
+
+def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal, student: LoadedModel) -> None:
     """In one payload with others, in another order, alone."""
     texts = ["Blue.", "the colour of grass " * 9, "", "1 2 3 4", "Paris, and the capital of Italy is Rome."]
 
@@ -86,21 +83,25 @@ def test_does_not_depend_on_what_is_asked_together(room: Room, journal: Journal)
 
     together = scored(texts)
     assert scored(texts[::-1]) == together
-    for text in texts:
-        assert scored([text])[text] == pytest.approx(together[text], abs=1e-5)
+    oracle = Oracle.of(student)
+    tokens = sequences_of(payload(items=[{"prompt": "The sky is", "responses": texts}]), room)
+    oracle.assert_as_exact(tokens, list(together.values()))
+    oracle.assert_as_exact(tokens, [scored([text])[text] for text in texts])
 
 
-def test_requests_together_get_what_each_gets_alone(room: Room, journal: Journal) -> None:
-    asked = [payload(items=[{"prompt": "The sky is", "responses": [text, "Blue."]}]) for text in ("", "green")]
+def test_requests_together_get_what_each_gets_alone(room: Room, journal: Journal, teacher: LoadedModel) -> None:
+    texts = ("", "the colour of grass")
+    asked = [payload(items=[{"prompt": "The sky is", "responses": [text, "Blue."]}]) for text in texts]
     together = score(
         [Scoring.of(one, local_job(journal, one), room.models) for one in asked], known=room.known(), tick=nothing
     )
-    for one, output in zip(asked, together, strict=True):
-        alone = run(one, journal, room)
-        assert output.tokens == alone.tokens
-        for got, expected in zip(output.items[0], alone.items[0], strict=True):
-            assert got.token_ids == expected.token_ids
-            assert got.teacher_logprobs == pytest.approx(expected.teacher_logprobs, abs=1e-5)
+    alone = [run(one, journal, room) for one in asked]
+    for output, expected in zip(together, alone, strict=True):
+        assert output.tokens == expected.tokens
+        assert [got.token_ids for got in output.items[0]] == [one.token_ids for one in expected.items[0]]
+    oracle, tokens = Oracle.of(teacher), [tokens for one in asked for tokens in sequences_of(one, room)]
+    for outputs in (together, alone):
+        oracle.assert_as_exact(tokens, [got.teacher_logprobs for output in outputs for got in output.items[0]])
 
 
 def test_what_a_frozen_teacher_has_computed_is_not_computed_again(
@@ -128,16 +129,18 @@ def test_what_a_frozen_teacher_has_computed_is_not_computed_again(
     hook.remove()
     assert (again.teacher_cache.hits, again.teacher_cache.misses) == (2, 1)
     assert len(read) == 1
-    for got, expected in zip(again.items[0], fresh.items[0], strict=True):
-        assert got.teacher_logprobs == pytest.approx(expected.teacher_logprobs, abs=1e-5)
+    oracle = Oracle.of(teacher)
+    for output in (fresh, again):
+        oracle.assert_as_exact(sequences_of(asked, room), [got.teacher_logprobs for got in output.items[0]])
 
 
 def test_chunks_of_the_head_change_nothing(teacher: LoadedModel, monkeypatch: pytest.MonkeyPatch) -> None:
     batch = sequences(10, vocabulary=teacher.model.config.vocab_size, seed=2)
     (whole,) = logprobs(teacher, [batch], tick=nothing)
     monkeypatch.setattr(token_logprobs, "HEAD_CHUNK", 3)
-    for got, values in zip(logprobs(teacher, [batch], tick=nothing)[0], whole, strict=True):
-        assert got == pytest.approx(values, abs=1e-5)
+    oracle = Oracle.of(teacher)
+    for found in (whole, logprobs(teacher, [batch], tick=nothing)[0]):
+        oracle.assert_as_exact(batch, found)
 
 
 def payload(**changes: Any) -> ScorePayload:

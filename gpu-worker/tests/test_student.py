@@ -13,6 +13,7 @@ from blob_server import BlobServer
 from conftest import Room, ref
 from journal import Journal, local_job
 from peft import PeftModel
+from precision import FullPrecision, assert_close, widen
 from safetensors.torch import load_file
 from test_step import spec_of
 from transformers import AutoModelForCausalLM
@@ -133,13 +134,17 @@ def test_a_checkpoint_is_the_merged_model_and_the_adapter_in_pefts_format(
         untrained = AutoModelForCausalLM.from_pretrained(folders[student])
         assert float((untrained(ids).logits - ours).abs().max()) > 1e-2, "the adapters do something"
 
-        merged = AutoModelForCausalLM.from_pretrained(folder)
-        assert torch.allclose(merged(ids).logits, ours, atol=1e-5, rtol=0)
+        merged = AutoModelForCausalLM.from_pretrained(folder)(ids).logits
 
         (folder / "lora.safetensors").rename(folder / "adapter_model.safetensors")
         (folder / "lora.json").rename(folder / "adapter_config.json")
         adapted = PeftModel.from_pretrained(untrained, folder)
-        assert torch.allclose(adapted(ids).logits, ours, atol=1e-5, rtol=0)
+        theirs = adapted(ids).logits
+        widen(adapted)
+        with FullPrecision():
+            exact = adapted(ids).logits
+    assert_close(ours, theirs, exact, what="logits of the run's student")
+    assert_close(merged, theirs, exact, what="logits of the merged model")
     assert len(load_file(folder / "adapter_model.safetensors")) == len(state_of(trainer).student.trainable())
 
 

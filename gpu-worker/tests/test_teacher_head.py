@@ -11,8 +11,9 @@ import pytest
 import tiny
 import torch
 from conftest import ref
+from precision import Oracle, assert_close
 from safetensors.torch import load_file, save_file
-from teachers import NAMES, SEQUENCES, Teachers, plain, write_more
+from teachers import NAMES, SEQUENCES, Teachers, write_more
 from transformers import AutoModelForCausalLM
 
 from understudy_worker.errors import WorkerError
@@ -84,7 +85,7 @@ def test_where_the_files_tell_too_little_the_model_is_loaded(
         assert hits == Hits(0, 1)
         if name:
             ours = TeacherChunk.of(entries, teacher.head).logits()
-            torch.testing.assert_close(ours, plain(more[name], SEQUENCES[0]), atol=1e-5, rtol=0)
+            assert_close(ours, *Oracle.of(more[name]).logits(SEQUENCES[:1]), what="logits")
 
 
 def test_other_weights_than_registered_are_refused(frozen: Teachers, more: dict[str, Path]) -> None:
@@ -119,4 +120,4 @@ def test_the_same_weights_under_another_configuration_are_another_teacher(
     entries, hits = other.entries(SEQUENCES)
     assert hits == Hits(0, 4)
     ours = TeacherChunk.of(entries[:1], other.head).logits()
-    torch.testing.assert_close(ours, plain(uncapped, SEQUENCES[0]), atol=1e-5, rtol=0)
+    assert_close(ours, *Oracle.of(uncapped).logits(SEQUENCES[:1]), what="logits")

@@ -14,7 +14,7 @@ beforeAll(async () => {
   await harness.client.createModel({ name: "tiny", source: { type: "local", name: "tiny" } });
   await harness.client.modelReady("tiny");
   openai = new OpenAI({ baseURL: `${harness.stack.url}/v1`, apiKey: harness.stack.keys.admin, maxRetries: 0 });
-}, 120_000);
+});
 afterAll(() => harness.stop());
 afterEach(({ task }) => {
   if (task.result?.state === "fail") console.log(harness.logs());

@@ -59,7 +59,7 @@ describe("a checkpoint's export", () => {
     scored = await harness.client.scores({ ...body(`${run}@4`), compute: "pool" });
     evaluated = await evaluate(`${run}@4`);
     const ahead = { teacher: "tiny", dataset: "words", split: "test" };
-    await expect.poll(async () => (await harness.client.teacherScores(ahead)).jobs.length, { timeout: 20_000 }).toBe(0);
+    await expect.poll(async () => (await harness.client.teacherScores(ahead)).jobs.length).toBe(0);
     await stopWorker(worker);
   });
 

@@ -48,7 +48,7 @@ test("accuracy judges a data set's pairs as POST /v1/preferences does", async ()
   expect(records.at(-1)).toMatchObject({ margin: 0, correct: 0.5 });
   const board = await client.preferenceEvaluations.leaderboard({ kind: "accuracy", dataset: "pairs" });
   expect(board.data).toMatchObject([{ student_name: "half", teacher_name: "tiny", beta: 0.5, rank: 1 }]);
-}, 60_000);
+});
 
 test("closeness compares what both models answer, and a copy of the teacher is the closest", async () => {
   const { client } = harness;
@@ -75,4 +75,4 @@ test("closeness compares what both models answer, and a copy of the teacher is t
   for (const { mean: percent, strength } of board.data) {
     expect(strength?.value).toBeCloseTo(Math.log(percent / (100 - percent)), 9);
   }
-}, 60_000);
+});

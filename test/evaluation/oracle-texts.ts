@@ -1,33 +1,32 @@
-// What the oracle is asked about: real answers where they are there, and generated text full of what programs differ in.
-import { existsSync, readFileSync, readdirSync } from "node:fs";
+// What the oracle is asked about: the demo's answers, and generated text full of what programs differ in.
+import { readFileSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import fc from "fast-check";
+import { z } from "zod";
 
-/** Never part of the project: beside it on a developer's machine. */
-const DATA = fileURLToPath(new URL("../../../shared/data", import.meta.url));
+/** The demo's own short answers. */
+const DATA = fileURLToPath(new URL("../../demo/dataset/short-answers.jsonl", import.meta.url));
 
-type RealRow = Partial<Record<"prompt" | "completion" | "instruction" | "output", string>>;
+const Row = z.object({ prompt: z.string(), completion: z.string() });
 export type Text = [references: string[], response: string];
 
 export const sample = <T>(arbitrary: fc.Arbitrary<T>, count: number): T[] =>
   fc.sample(arbitrary, { numRuns: count, seed: 7 });
 
-/** Rows of the real data: each completion against its neighbours', and against its own with small changes. */
+/** Real answers: each beside its neighbour's, its own with small changes, its prompt's neighbour, its own in a sentence. */
 function readRealTexts(): Text[] {
-  if (!existsSync(DATA)) return [];
-  const files = readdirSync(DATA).filter((name) => name.endsWith(".jsonl"));
-  return files.flatMap((name) => {
-    const rows = readFileSync(`${DATA}/${name}`, "utf8")
-      .trim()
-      .split("\n")
-      .map((line) => JSON.parse(line) as RealRow);
-    const texts = rows.map((row) => row.completion ?? row.output ?? row.prompt ?? "");
-    const prompts = rows.map((row) => row.prompt ?? row.instruction ?? "");
-    return texts.flatMap((text, i): Text[] => [
-      [[texts[(i + 1) % texts.length] ?? "", text], ` ${text.toUpperCase()}!`],
-      [[texts[(i + 1) % texts.length] ?? ""], text],
-      [[prompts[i] ?? ""], prompts[(i + 7) % prompts.length] ?? ""],
-    ]);
+  const rows = readFileSync(DATA, "utf8")
+    .trim()
+    .split("\n")
+    .map((line) => Row.parse(JSON.parse(line)));
+  return rows.flatMap(({ prompt, completion }, i): Text[] => {
+    const next = rows[(i + 1) % rows.length]!;
+    return [
+      [[next.completion, completion], ` ${completion.toUpperCase()}!`],
+      [[next.completion], completion],
+      [[prompt], rows[(i + 7) % rows.length]!.prompt],
+      [[completion], `The answer is ${completion}.`],
+    ];
   });
 }
 
@@ -106,6 +105,21 @@ const numeric = fc
   .array(fc.oneof(number, fc.constantFrom(" ", " is ", "=", ", ", "-", "a", "\n")), { minLength: 1, maxLength: 8 })
   .map((parts) => parts.join(""));
 
+/** The same integer in two of the ways in which people write it. */
+const spelled = fc
+  .tuple(fc.integer({ min: -9_999_999, max: 9_999_999 }), fc.nat({ max: 3 }), fc.nat({ max: 3 }))
+  .map(([n, here, there]): Text => {
+    const size = Math.abs(n).toLocaleString("en-US");
+    const minus = n < 0 ? "-" : "";
+    const ways = [String(n), minus + size, `${minus}$${size}.00`, `so ${minus}0${Math.abs(n)}.0`];
+    return [[ways[here]!], `first 3, then ${ways[there]!}.`];
+  });
+
+/** A text, and the same in other case, punctuation and spaces. */
+const dressed = fc
+  .array(word, { minLength: 1, maxLength: 12 })
+  .map((words): Text => [[words.join(" ")], `  ${words.join("  ").toUpperCase()}?!`]);
+
 /** A text, and one that holds it among other words. */
 const held = fc
   .tuple(fc.array(word, { maxLength: 4 }), fc.array(word, { maxLength: 30 }), fc.nat())
@@ -123,6 +137,8 @@ export const realTexts = readRealTexts();
 export const generatedTexts: Text[] = [
   ...sample(fc.tuple(fc.array(anyText, { minLength: 1, maxLength: 4 }), anyText), 3500),
   ...sample(fc.tuple(fc.array(numeric, { minLength: 1, maxLength: 3 }), numeric), 3500),
+  ...sample(spelled, 1500),
+  ...sample(dressed, 500),
   ...sample(held, 1500),
   ...sample(fc.tuple(fc.array(fewWords, { minLength: 1, maxLength: 2 }), fewWords), 1500),
   ...sample(anyText, 400).map((t): Text => [["x", `  ${t} `], t]),

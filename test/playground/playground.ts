@@ -1,15 +1,10 @@
 // The playground in a real Chromium, against a real stack: a tiny student, distilled and exported by a real worker.
-import { existsSync } from "node:fs";
 import type { Locator, Page, Request } from "playwright-core";
-import { PYTHON } from "../../scripts/paths.ts";
 import type { ScoreList } from "../../src/wire/scores.ts";
-import { CHROMIUM, enterKey, startBrowser } from "../dashboard/browser.ts";
+import { enterKey, startBrowser } from "../dashboard/browser.ts";
 import type { Opened } from "../dashboard/browser.ts";
 import { dataset, startHarness } from "../e2e/harness.ts";
 import type { Harness } from "../e2e/harness.ts";
-
-export const POSSIBLE = CHROMIUM !== null && existsSync(PYTHON);
-if (!POSSIBLE) console.warn("skipped: the playground's tests need Chromium and the project's .venv");
 
 export interface Site {
   harness: Harness;
@@ -24,7 +19,7 @@ export interface Site {
 
 export const PRECISION = "fp32";
 
-export async function startSite(flags: string[] = []): Promise<Site> {
+export async function startSite(): Promise<Site> {
   // Wide enough for heads of a multiple of 8.
   const harness = await startHarness(64);
   harness.startWorker();
@@ -46,7 +41,7 @@ export async function startSite(flags: string[] = []): Promise<Site> {
   await (await client.runs.takeSteps(run, { to: 4 })).finished();
   await (await client.runs.takeSteps(bare, { to: 2 })).finished();
   for (const step of [2, 4]) await client.runs.export(run, step, PRECISION);
-  const browser = await startBrowser(stack.url, flags);
+  const browser = await startBrowser(stack.url);
   return {
     harness,
     browser,
@@ -67,7 +62,7 @@ export const enter = (page: Page, key: string): Promise<void> => enterKey(page, 
 /** Waits for `sign`; throws what the page says instead, if it says that something went wrong. */
 async function until(page: Page, sign: Locator): Promise<void> {
   const alert = page.getByRole("alert");
-  await sign.or(alert).first().waitFor({ timeout: 60_000 });
+  await sign.or(alert).first().waitFor();
   if ((await alert.count()) > 0) throw new Error(await alert.first().innerText());
 }
 
@@ -104,9 +99,11 @@ export interface Row {
 
 const number = (text: string): number => Number(text.replace("\u2212", "-"));
 
-/** The table of a comparison. */
+/** Opens the table of a comparison, or closes it. */
+export const toggleTable = (page: Page): Promise<void> => page.getByText("The same as a table").click();
+
+/** What the table of a comparison shows. */
 export async function rows(page: Page): Promise<Row[]> {
-  await page.getByText("The same as a table").click();
   const cells = await page
     .locator(".shares tbody tr")
     .evaluateAll((found) => found.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent ?? "")));

@@ -32,8 +32,7 @@ function edgeSubmit(sizes: number[], parameters = 1000) {
   return { ...submit, payload: { ...submit.payload, artifact } };
 }
 
-const ended = (pool: Stub, id: string) =>
-  expect.poll(async () => (await pool.getEvaluation(PROJECT, id))?.status, { timeout: 5000 });
+const ended = (pool: Stub, id: string) => expect.poll(async () => (await pool.getEvaluation(PROJECT, id))?.status);
 const itemsOf = (evaluation: string) =>
   outbox.applied.flatMap((entry) => (entry.kind === "items" && entry.evaluation === evaluation ? entry.items : []));
 
@@ -125,7 +124,7 @@ test("the edge leaves when it has nothing to do, and comes again", async () => {
   await pool.submitEvaluation(first);
   await ended(pool, first.id).toBe("completed");
   const connected = async () => (await pool.workers(PROJECT)).length;
-  await expect.poll(connected, { timeout: 10_000, interval: 200 }).toBe(0);
+  await expect.poll(connected, { interval: 200 }).toBe(0);
   const second = edgeSubmit([1]);
   await pool.submitEvaluation(second);
   await ended(pool, second.id).toBe("completed");

@@ -6,6 +6,9 @@ import { fingerprint } from "./fixtures.ts";
 import type { Stub } from "./harness.ts";
 import { sql } from "./harness.ts";
 
+/** Nothing but a hang takes this long, ms. */
+const HANG_MS = 30_000;
+
 type Body<T> = T extends FromWorker ? Omit<T, "seq"> : never;
 
 interface Options {
@@ -103,8 +106,8 @@ export class FakeWorker {
     return ack;
   }
 
-  async next(wanted: (frame: ToWorker) => boolean, ms = 3000): Promise<ToWorker> {
-    const until = performance.now() + ms;
+  async next(wanted: (frame: ToWorker) => boolean): Promise<ToWorker> {
+    const until = performance.now() + HANG_MS;
     for (;;) {
       const frame = this.frames.find((candidate) => !this.#taken.has(candidate) && wanted(candidate));
       if (frame !== undefined) {
@@ -123,8 +126,8 @@ export class FakeWorker {
     return frame;
   }
 
-  async until(condition: () => boolean, ms = 3000): Promise<void> {
-    const end = performance.now() + ms;
+  async until(condition: () => boolean): Promise<void> {
+    const end = performance.now() + HANG_MS;
     while (!condition()) {
       if (performance.now() > end) throw new Error("it did not come about");
       await this.#ringing(20);

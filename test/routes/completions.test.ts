@@ -4,7 +4,7 @@ import type { CompleteOutput, CompletePayload, TokenLogprobs } from "../../src/w
 import type { Lease } from "../../src/wire/pool.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
 import { TestProject } from "../services/project.ts";
-import { ask } from "./method.ts";
+import { ask, open, textOf } from "./method.ts";
 
 const COMPLETE = "/v1/completions";
 const CHAT = "/v1/chat/completions";
@@ -252,18 +252,20 @@ describe("a stream", () => {
   });
 
   it("goes on where it was when another worker begins anew", async () => {
-    const pending = ask(project, "POST", COMPLETE, { ...body, stream: true });
+    const pending = open(project, "POST", COMPLETE, { ...body, stream: true });
     const first = (await leased()).lease;
+    const reader = textOf((await pending).body!);
     await worker.ask({ type: "delta", job: first.job, fence: first.fence, place: 0, pieces: [piece("The s")] });
-    await new Promise((resolve) => setTimeout(resolve, 100)); // the reader has it
+    await reader.until("The s");
     await worker.ask({ type: "refuse", job: first.job, fence: first.fence, reason: "leaving", retryable: true });
     const second = (await leased()).lease;
     const delta = { type: "delta" as const, job: second.job, fence: second.fence };
     await worker.ask({ ...delta, place: 0, pieces: [piece("The")] });
     await worker.ask({ ...delta, place: 1, pieces: [piece(" sky")] });
-    await new Promise((resolve) => setTimeout(resolve, 100)); // the reader has what is new
+    await reader.until("ky");
     await finish(second, output("The sky is"));
-    const texts = (events((await pending).body).slice(0, -1) as Completion[]).map((chunk) => chunk.choices[0]!.text);
+    const answer = await reader.until("[DONE]");
+    const texts = (events(answer).slice(0, -1) as Completion[]).map((chunk) => chunk.choices[0]!.text);
     expect(texts).toEqual(["The s", "ky", " is"]);
   });
 

@@ -34,18 +34,18 @@ export interface Answered {
   body: unknown;
 }
 
-/** A request with the project's key; JSON bodies are written and read. */
-export async function ask(
+/** A request with the project's key, and its answer as it comes; JSON bodies are written. */
+export async function open(
   project: TestProject,
   method: string,
   path: string,
   body?: unknown,
   headers: Record<string, string> = {},
   bindings: Partial<Env> = {},
-): Promise<Answered> {
+): Promise<Response> {
   const raw = typeof body === "string";
   const init = body === undefined ? {} : { body: raw ? body : JSON.stringify(body) };
-  const response = await app.request(
+  return app.request(
     path,
     {
       method,
@@ -54,7 +54,28 @@ export async function ask(
     },
     { ...env, ...bindings },
   );
+}
+
+/** As `open`, and reads the whole answer. */
+export async function ask(...request: Parameters<typeof open>): Promise<Answered> {
+  const response = await open(...request);
   const text = await response.text();
   const json = response.headers.get("content-type")?.startsWith("application/json") ?? false;
   return { status: response.status, headers: response.headers, body: json ? (JSON.parse(text) as unknown) : text };
+}
+
+/** Reads a stream as far as a text in it, and gives all that has come. */
+export function textOf(stream: ReadableStream<Uint8Array>) {
+  const reader = stream.pipeThrough(new TextDecoderStream()).getReader();
+  let all = "";
+  return {
+    async until(text: string): Promise<string> {
+      while (!all.includes(text)) {
+        const { value, done } = await reader.read();
+        if (done) throw new Error(`the stream ended before ${text}: ${all}`);
+        all += value;
+      }
+      return all;
+    },
+  };
 }

@@ -212,7 +212,7 @@ describe("an evaluation that", () => {
     await expect.poll(steps).toBe(2);
     expect(await evaluationsOf(project)).toEqual([]);
     await sql(project.pool, "DELETE FROM jobs WHERE id LIKE 'copy%'");
-    await expect.poll(async () => (await evaluationsOf(project)).length, { timeout: 8000 }).toBe(1);
+    await expect.poll(async () => (await evaluationsOf(project)).length).toBe(1);
     worker.close();
   });
 });

@@ -15,7 +15,7 @@ let artifact: EdgeArtifact;
 beforeAll(async () => {
   harness = await startScorer();
   artifact = await harness.store(exported);
-}, 180_000);
+});
 afterAll(async () => {
   await harness.stop();
   remove();

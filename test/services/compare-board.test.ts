@@ -1,6 +1,6 @@
 // Comparisons that one call does not finish.
 import { eq, or } from "drizzle-orm";
-import { beforeAll, describe, expect, it, vi } from "vitest";
+import { beforeAll, describe, expect, it } from "vitest";
 import { compareWithBoard, rivalsAtOnce } from "../../src/services/compare-board.ts";
 import { leaderboard } from "../../src/services/rank.ts";
 import { findEvaluation } from "../../src/store/evaluations.ts";
@@ -56,9 +56,7 @@ describe("comparisons", () => {
     await forget();
     await project.pool.compareEvaluation(project.id, id);
     await project.pool.compareEvaluation(project.id, id);
-    await vi.waitFor(async () => {
-      expect(await count()).toBe(OTHERS * MetricName.options.length);
-    }, 10_000);
+    await expect.poll(count).toBe(OTHERS * MetricName.options.length);
   });
 
   it("are as many in one call as its CPU allows, one at least", () => {

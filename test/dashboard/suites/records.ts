@@ -1,20 +1,23 @@
 // The records of an evaluation: right and wrong, filters, comparison, files, and one that is under way.
 import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import type { Evaluation } from "../../src/dashboard/answers/evaluations.ts";
-import { HOSTILE, LONG } from "./seed.ts";
-import { CHROMIUM, enterKey, leave } from "./browser.ts";
-import { startSite } from "./site.ts";
-import type { Site } from "./site.ts";
-import { fulfil } from "./answers.ts";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import type { Evaluation } from "../../../src/dashboard/answers/evaluations.ts";
+import { HOSTILE, LONG } from "../seed.ts";
+import { enterKey, focusedRecord, leave, settled, write } from "../browser.ts";
+import type { Site } from "../site.ts";
+import { fulfil } from "../answers.ts";
 
-describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
+/** After everything that a page does while its clock still runs by itself. */
+const HOUR_MS = 3_600_000;
+/** Enough for the effects of what has been drawn, and too short for a refresh. */
+const EFFECTS_MS = 100;
+
+export function records(use: () => Site): void {
   let site: Site;
   let page: Page;
-  beforeAll(async () => {
-    site = await startSite();
+  beforeAll(() => {
+    site = use();
   });
-  afterAll(() => site.close());
   afterEach(() => leave(page));
 
   const place = (model: string, query = "") => `#/evaluations/${site.evaluations.get(model)}${query}`;
@@ -26,16 +29,17 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     page = await site.visit(place("student-sft"));
     await expect.poll(() => counted("Right")).toBe("the first 20");
     await expect.poll(() => counted("Wrong")).toBe("8 records");
-    expect(new Set(await outcomes("Right"))).toEqual(new Set(["right"]));
-    expect(new Set(await outcomes("Wrong"))).toEqual(new Set(["wrong"]));
+    await expect.poll(async () => new Set(await outcomes("Right"))).toEqual(new Set(["right"]));
+    await expect.poll(async () => new Set(await outcomes("Wrong"))).toEqual(new Set(["wrong"]));
+    await settled(page);
     const [right, wrong] = await Promise.all(["Right", "Wrong"].map((title) => list(title).boundingBox()));
     expect(right!.x + right!.width).toBeLessThanOrEqual(wrong!.x);
     expect(right!.y).toBe(wrong!.y);
-    const first = await list("Wrong").locator("article").first().innerText();
-    expect(first).toContain("sum-32");
-    expect(first).toContain("I think that it is 66, more or less.");
-    expect(first).toMatch(/Exact match 0\.0/);
-    expect(await page.locator(".facts").innerText()).toMatch(/short-answers, split test, all rows/);
+    const first = () => list("Wrong").locator("article").first().innerText();
+    await expect.poll(first).toContain("sum-32");
+    await expect.poll(first).toContain("I think that it is 66, more or less.");
+    await expect.poll(first).toMatch(/Exact match 0\.0/);
+    await expect.poll(() => page.locator(".facts").innerText()).toMatch(/short-answers, split test, all rows/);
   });
 
   test("what a model wrote stays text", async () => {
@@ -50,23 +54,31 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     const written = list("Wrong").locator(".written").last();
     await expect.poll(async () => (await written.textContent())?.length).toBeLessThan(1300);
     await page.getByRole("button", { name: "Show all 4,000 characters" }).click();
-    expect(await written.textContent()).toBe(LONG);
+    await expect.poll(() => written.textContent()).toBe(LONG);
   });
 
   test("filters are kept in the address, searches wait for a pause", async () => {
-    page = await site.visit(place("student-dpkd"));
+    page = await site.open();
+    await page.clock.install({ time: 0 });
+    await page.goto(`/${place("student-dpkd")}`);
+    await enterKey(page, site.key);
     await page.getByLabel("Show").selectOption("Wrong only");
     await expect.poll(() => counted("Wrong")).toBe("7 records");
     const asked: string[] = [];
     page.on("request", (request) => asked.push(request.url()));
-    await page.getByLabel("Search").pressSequentially("36 plus", { delay: 20 });
+    // The typing takes no time, however slow this machine is: the pause is what comes after it.
+    await settled(page);
+    await page.clock.pauseAt(HOUR_MS);
+    await page.getByLabel("Search").pressSequentially("36 plus");
+    await page.clock.runFor(1000);
     await expect.poll(() => counted("Wrong")).toBe("1 record");
     expect(asked.filter((url) => url.includes("/records?"))).toHaveLength(1);
+    await page.clock.resume();
     await page.getByLabel("Judged by").selectOption("ROUGE-L");
     await expect.poll(() => page.url()).toContain("metric=rouge_l&show=wrong&q=36+plus");
     await page.reload();
     await expect.poll(() => counted("Wrong")).toBe("1 record");
-    await page.getByLabel("Search").fill("nowhere to be found");
+    await write(page, "Search", "nowhere to be found");
     await expect.poll(() => counted("Wrong")).toBe("None");
   });
 
@@ -75,8 +87,8 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await expect.poll(() => counted("All")).toBe("the first 20");
     await page.getByRole("button", { name: "More of these" }).click();
     await expect.poll(() => counted("All")).toBe("40 records");
-    expect(await page.evaluate("document.activeElement.querySelector('h3').textContent")).toBe("sum-20");
-    expect(await page.getByRole("button", { name: "More of these" }).count()).toBe(0);
+    await expect.poll(() => focusedRecord(page)).toBe("sum-20");
+    await expect.poll(() => page.getByRole("button", { name: "More of these" }).count()).toBe(0);
   });
 
   test("two evaluations of a board are compared, and what differs is marked", async () => {
@@ -84,15 +96,14 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await page.getByLabel("Changed against").selectOption("teacher-tuned");
     await expect.poll(() => counted("Wrong")).toBe("5 records");
     const record = list("Wrong").locator("article").first();
-    expect(await record.getByRole("heading", { level: 4 }).allTextContents()).toEqual([
-      "Prompt",
-      "Reference",
-      "Response",
-      "teacher-tuned",
-    ]);
-    expect(await record.locator("mark").allTextContents()).toEqual(["I think that it is 68, more or less.", "67"]);
-    expect(page.url()).toContain(`changed_from=${site.evaluations.get("teacher-tuned")}`);
-    expect(await counted("Right")).toBe("None");
+    await expect
+      .poll(() => record.getByRole("heading", { level: 4 }).allTextContents())
+      .toEqual(["Prompt", "Reference", "Response", "teacher-tuned"]);
+    await expect
+      .poll(() => record.locator("mark").allTextContents())
+      .toEqual(["I think that it is 68, more or less.", "67"]);
+    await expect.poll(() => page.url()).toContain(`changed_from=${site.evaluations.get("teacher-tuned")}`);
+    await expect.poll(() => counted("Right")).toBe("None");
   });
 
   test("all records are saved as a file", async () => {
@@ -122,15 +133,23 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
       ended,
     ];
     let asked = 0;
-    await page.route(new RegExp(`/v1/evaluations/${ended.id}$`), (route) =>
-      route.fulfill({ json: states[Math.min(asked++, states.length - 1)] }),
-    );
-    await page.clock.install();
+    const paused = Promise.withResolvers();
+    await page.route(new RegExp(`/v1/evaluations/${ended.id}$`), async (route) => {
+      const json = states[Math.min(asked++, states.length - 1)];
+      await paused.promise;
+      await route.fulfill({ json });
+    });
+    // Time goes on only where it is told to: the page would otherwise ask again before a slow machine has looked.
+    await page.clock.install({ time: 0 });
     await page.goto(`/${place("student-sft")}`);
     await enterKey(page, site.key);
+    await expect.poll(() => asked).toBe(1);
+    await page.clock.pauseAt(HOUR_MS);
+    paused.resolve(null);
     await page.getByText("Waiting for a worker: 0 of 40 responses").waitFor();
     await page.clock.runFor(3500);
     await page.getByText("Under way: 12 of 40 responses").waitFor();
+    await page.clock.runFor(EFFECTS_MS);
     const see = (state: string) =>
       page.evaluate(`Object.defineProperty(document, "visibilityState", { value: "${state}", configurable: true });
         document.dispatchEvent(new Event("visibilitychange"))`);
@@ -138,10 +157,11 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await page.clock.runFor(60_000);
     expect(asked).toBe(2);
     await see("visible");
+    await page.clock.runFor(EFFECTS_MS);
     await page.getByText("Under way: 30 of 40 responses").waitFor();
     await page.clock.runFor(3500);
     await page.getByRole("list", { name: "Figures" }).waitFor();
-    expect(await page.getByRole("progressbar").count()).toBe(0);
+    await expect.poll(() => page.getByRole("progressbar").count()).toBe(0);
     await page.clock.runFor(60_000);
     expect(asked).toBe(4);
   });
@@ -167,4 +187,4 @@ describe.skipIf(CHROMIUM === null)("the records of an evaluation", () => {
     await page.getByRole("link", { name: "Leaderboard" }).click();
     await page.locator("tr.entry").first().waitFor();
   });
-});
+}

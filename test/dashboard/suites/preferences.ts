@@ -1,20 +1,18 @@
 // Boards of preferences and the judged pairs behind them.
-import type { Page } from "playwright-core";
-import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
-import { fulfil } from "./answers.ts";
-import { evaluationOf, withPreferences } from "./preferences.ts";
-import { HOSTILE } from "./seed.ts";
-import { CHROMIUM, enterKey, leave } from "./browser.ts";
-import { startSite } from "./site.ts";
-import type { Site } from "./site.ts";
+import type { Locator, Page } from "playwright-core";
+import { afterEach, beforeAll, expect, test } from "vitest";
+import { fulfil } from "../answers.ts";
+import { evaluationOf, withPreferences } from "../preferences.ts";
+import { HOSTILE } from "../seed.ts";
+import { enterKey, focusedRecord, leave, settled, write } from "../browser.ts";
+import type { Site } from "../site.ts";
 
-describe.skipIf(CHROMIUM === null)("preferences", () => {
+export function preferences(use: () => Site): void {
   let site: Site;
   let page: Page;
-  beforeAll(async () => {
-    site = await startSite();
+  beforeAll(() => {
+    site = use();
   });
-  afterAll(() => site.close());
   afterEach(() => leave(page));
 
   const visit = async (place: string) => {
@@ -25,34 +23,30 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
   };
   const rows = () => page.locator("tr.entry");
   const cells = (row: number) => rows().nth(row).getByRole("cell").allTextContents();
+  const headings = (record: Locator) => record.getByRole("heading", { level: 4 }).allTextContents();
   const counted = (title: string) =>
     page.getByRole("region", { name: title, exact: true }).getByRole("status").first().textContent();
 
   test("a board of accuracy names each student's teacher and beta, and says what it is not", async () => {
     await visit("");
-    await rows().first().waitFor();
-    expect(await page.locator(".notice").textContent()).toContain("not the quality of what a student writes");
-    expect(await page.locator("caption").textContent()).toBe(
-      "4 entries by Preference accuracy: pairs, test, chat template, all rows",
-    );
-    expect(await page.locator("tr.band").allTextContents()).toEqual([
-      "Group 1: 2 entries that cannot be told apart",
-      "Group 2: 2 entries that cannot be told apart",
-    ]);
-    expect(await rows().first().getByRole("rowheader").textContent()).toBe(
-      "student-dpkdagainst teacher-tuned, beta 0.1",
-    );
-    expect(await rows().nth(1).textContent()).toContain("chosen on this split");
-    expect(await cells(0)).toEqual([
-      "1",
-      "78.0 68.0 to 85.0",
-      "",
-      "120",
-      "—this is the best",
-      "—there is none above it",
-    ]);
-    expect(await page.getByLabel("Ranked by").count()).toBe(0);
-    expect(await page.locator(".help details").textContent()).toContain("across teachers and betas");
+    await expect
+      .poll(() => page.locator(".notice").textContent())
+      .toContain("not the quality of what a student writes");
+    await expect
+      .poll(() => page.locator("caption").textContent())
+      .toBe("4 entries by Preference accuracy: pairs, test, chat template, all rows");
+    await expect
+      .poll(() => page.locator("tr.band").allTextContents())
+      .toEqual(["Group 1: 2 entries that cannot be told apart", "Group 2: 2 entries that cannot be told apart"]);
+    await expect
+      .poll(() => rows().first().getByRole("rowheader").textContent())
+      .toBe("student-dpkdagainst teacher-tuned, beta 0.1");
+    await expect.poll(() => rows().nth(1).textContent()).toContain("chosen on this split");
+    await expect
+      .poll(() => cells(0))
+      .toEqual(["1", "78.0 68.0 to 85.0", "", "120", "—this is the best", "—there is none above it"]);
+    await expect.poll(() => page.getByLabel("Ranked by").count()).toBe(0);
+    await expect.poll(() => page.locator(".help details").textContent()).toContain("across teachers and betas");
   });
 
   test("a board of closeness is a place of its own, with strengths, and says to whom", async () => {
@@ -62,11 +56,10 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
         "Closeness to teacher-tuned: pairs, test, chat template, all rows, beta 0.1, greedy, at most 64 tokens (4 models)",
     });
     await page.getByText("Closeness to teacher-tuned, not quality").waitFor();
-    expect(await rows().nth(1).locator("[data-label=Strength]").textContent()).toBe("+0.28 (−0.02 to +0.58)");
-    expect(await rows().nth(3).locator("[data-label=Strength]").textContent()).toContain(
-      "won or lost every comparison",
-    );
-    expect(await page.getByRole("columnheader").allTextContents()).toContain("Strength");
+    const strength = (row: number) => rows().nth(row).locator("[data-label=Strength]").textContent();
+    await expect.poll(() => strength(1)).toBe("+0.28 (−0.02 to +0.58)");
+    await expect.poll(() => strength(3)).toContain("won or lost every comparison");
+    await expect.poll(() => page.getByRole("columnheader").allTextContents()).toContain("Strength");
     await page.reload();
     await page.getByText("Closeness to teacher-tuned, not quality").waitFor();
     await page.getByLabel("Board").selectOption({ label: "short-answers, test, given responses, all rows (6 models)" });
@@ -81,14 +74,17 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
     await page.getByRole("heading", { level: 1, name: "student-dpkd against teacher-tuned" }).waitFor();
     await expect.poll(() => counted("All pairs")).toBe("the first 20");
     const first = page.locator("article").first();
-    expect(await first.getByRole("heading", { level: 4 }).allTextContents()).toEqual(["Prompt", "Chosen", "Rejected"]);
-    expect(await first.locator("header").textContent()).toBe("pair-0rightmargin +0.500 · probability of chosen 0.622");
+    await expect.poll(() => headings(first)).toEqual(["Prompt", "Chosen", "Rejected"]);
+    await expect
+      .poll(() => first.locator("header").textContent())
+      .toBe("pair-0rightmargin +0.500 · probability of chosen 0.622");
+    await settled(page);
     const [chosen, rejected] = await first.locator(".pair > div").all();
     const [left, right] = [await chosen!.boundingBox(), await rejected!.boundingBox()];
     expect(left!.x + left!.width).toBeLessThanOrEqual(right!.x);
     expect(left!.y).toBe(right!.y);
-    expect(await chosen!.textContent()).toContain("Implicit reward +0.500");
-    expect(await page.getByText(HOSTILE, { exact: true }).first().isVisible()).toBe(true);
+    await expect.poll(() => chosen!.textContent()).toContain("Implicit reward +0.500");
+    await page.getByText(HOSTILE, { exact: true }).first().waitFor();
     expect(await page.title()).toBe("understudy");
     await page.getByRole("link", { name: "Leaderboard" }).click();
     await page.locator("caption").getByText("Preference accuracy").waitFor();
@@ -98,20 +94,22 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
     await visit("#/preference-evaluations/pe_a1");
     await page.getByLabel("Show").selectOption("Wrong");
     await expect.poll(() => counted("Wrong")).toBe("6 records");
-    expect(new Set(await page.locator(".outcome").allTextContents())).toEqual(new Set(["wrong"]));
+    await expect
+      .poll(async () => new Set(await page.locator(".outcome").allTextContents()))
+      .toEqual(new Set(["wrong"]));
     await page.getByLabel("Show").selectOption("Ties");
     await expect.poll(() => counted("Ties")).toBe("3 records");
     await page.reload();
     await expect.poll(() => counted("Ties")).toBe("3 records");
-    await page.getByLabel("Search").fill("number 19");
+    await write(page, "Search", "number 19");
     await expect.poll(() => counted("Ties")).toBe("1 record");
-    expect(page.url()).toContain("#/preference-evaluations/pe_a1?outcome=tie&q=number+19");
-    await page.getByLabel("Search").fill("");
+    await expect.poll(() => page.url()).toContain("#/preference-evaluations/pe_a1?outcome=tie&q=number+19");
+    await write(page, "Search", "");
     await page.getByLabel("Show").selectOption("All, in order");
     await expect.poll(() => counted("All pairs")).toBe("the first 20");
     await page.getByRole("button", { name: "More of these" }).click();
     await expect.poll(() => counted("All pairs")).toBe("30 records");
-    expect(await page.evaluate("document.activeElement.querySelector('h3').textContent")).toBe("pair-20");
+    await expect.poll(() => focusedRecord(page)).toBe("pair-20");
   });
 
   test("under closeness no side is the right one", async () => {
@@ -119,16 +117,12 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
     await page.getByLabel("Show").selectOption("Student's preferred");
     await expect.poll(() => counted("Student's preferred")).toBe("6 records");
     const first = page.locator("article").first();
-    expect(await first.locator("header").textContent()).toBe(
-      "pair-7student's preferredseed 10 · margin −0.250 · probability of the teacher's 0.438",
-    );
-    expect(await first.getByRole("heading", { level: 4 }).allTextContents()).toEqual([
-      "Prompt",
-      "Teacher's output",
-      "Student's output",
-    ]);
-    expect(await page.locator(".outcome.right, .outcome.wrong").count()).toBe(0);
-    expect(await page.locator(".note").textContent()).toContain("closeness to that teacher, not quality");
+    await expect
+      .poll(() => first.locator("header").textContent())
+      .toBe("pair-7student's preferredseed 10 · margin −0.250 · probability of the teacher's 0.438");
+    await expect.poll(() => headings(first)).toEqual(["Prompt", "Teacher's output", "Student's output"]);
+    await expect.poll(() => page.locator(".outcome.right, .outcome.wrong").count()).toBe(0);
+    await expect.poll(() => page.locator(".note").textContent()).toContain("closeness to that teacher, not quality");
   });
 
   test("all pairs are saved as a file", async () => {
@@ -149,6 +143,6 @@ describe.skipIf(CHROMIUM === null)("preferences", () => {
     await page.route(/pe_run\/records\?/, (route) => route.fulfill({ json: { data: [], has_more: false } }));
     await page.goto("/#/preference-evaluations/pe_run");
     await page.getByText("Under way: 12 of 30 pairs").waitFor();
-    expect(await page.getByRole("list", { name: "Figures" }).textContent()).toContain("not graded");
+    await expect.poll(() => page.getByRole("list", { name: "Figures" }).textContent()).toContain("not graded");
   });
-});
+}
