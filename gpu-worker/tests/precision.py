@@ -41,11 +41,17 @@ OURS = 2
 OTHER_RUNTIME = 10
 
 
+# Functions that promote nothing: a teacher's stored fp32 numbers meet a student's in fp64.
+SAME_DTYPE = (torch.lerp, Tensor.lerp)
+
+
 class FullPrecision(TorchFunctionMode):
     """fp64 stays fp64 where a model's code casts to fp32, as its norms and eager softmax do."""
 
     def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = dict(kwargs or {})
+        if func in SAME_DTYPE and any(isinstance(one, Tensor) and one.dtype == torch.float64 for one in args):
+            args = tuple(one.double() if isinstance(one, Tensor) else one for one in args)
         if args and isinstance(args[0], Tensor) and args[0].dtype == torch.float64:
             if func is Tensor.float:
                 return args[0]
