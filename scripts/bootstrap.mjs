@@ -11,14 +11,19 @@ import { pythonPackages } from "./setup/python.mjs";
 
 const root = fileURLToPath(new URL("..", import.meta.url));
 
-/** Installs both halves; each does nothing when its stamp says that it is in step with its lock file. */
+/** Installs both halves side by side; each does nothing when its stamp says that it is in step with its lock file. */
 async function setUp() {
   const halves = [nodePackages(root), pythonPackages(root)];
   if (halves.every((half) => half.isInstalled())) return;
   const problems = halves.map((half) => half.problem()).filter((problem) => problem !== null);
   if (problems.length > 0) throw new Failed(problems.join("\n"));
   await withLock(join(root, ".understudy", "setup.lock"), async () => {
-    for (const half of halves) if (!half.isInstalled()) await half.install();
+    const missing = halves.filter((half) => !half.isInstalled());
+    const ended = await Promise.allSettled(missing.map((half) => half.install()));
+    const reasons = ended.filter(({ status }) => status === "rejected").map(({ reason }) => reason);
+    const bug = reasons.find((reason) => !(reason instanceof Failed));
+    if (bug !== undefined) throw bug;
+    if (reasons.length > 0) throw new Failed(reasons.map(({ message }) => message).join("\n"));
   });
 }
 

@@ -27,6 +27,13 @@ from understudy_worker.sources import Sources
 from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.wire import ModelRef
 
+# Files that take longest: they begin first, so that no core waits for the last of them.
+LONG = ["test_ranks", "test_ranks_process", "test_export", "test_step", "test_process", "test_smollm2"]
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    items.sort(key=lambda item: LONG.index(item.path.stem) if item.path.stem in LONG else len(LONG))
+
 
 @pytest.fixture(scope="session")
 def backend() -> Backend:

@@ -1,4 +1,4 @@
-// Runs one long command behind one live line.
+// Runs long commands behind one live line that tells of all that are running.
 import { spawn } from "node:child_process";
 
 /** A failure that is the machine's or the user's: its message is all that they need to see. */
@@ -10,12 +10,38 @@ const QUIET_TICK_MS = 10_000;
 /** Lines of the command's output that are shown when it fails. */
 const TAIL = 40;
 
-/** What a terminal shows of a step: its name, the seconds so far, what the command last said. */
-function line(label, started, last) {
-  const seconds = Math.round((Date.now() - started) / 1000);
-  const text = `${label} (${seconds} s) ${last}`;
+const live = process.stdout.isTTY === true;
+/** What runs now: its name, when it began, the end of what it said. */
+const running = new Set();
+let timer = null;
+
+const seconds = (since) => Math.round((Date.now() - since) / 1000);
+
+/** What a terminal shows: each step's name, its seconds so far, and what the last command said. */
+function line() {
+  const steps = [...running].map(({ label, started }) => `${label} (${seconds(started)} s)`).join(", ");
+  const last = live ? ([...running].at(-1)?.output.at(-1)?.trim() ?? "") : "";
+  const text = `${steps} ${last}`;
   const columns = process.stdout.columns || 100;
-  return text.length < columns ? text : `${text.slice(0, columns - 2)}…`;
+  return !live || text.length < columns ? text : `${text.slice(0, columns - 2)}…`;
+}
+
+function show() {
+  process.stdout.write(live ? `\r\x1b[K${line()}` : `${line()}\n`);
+}
+
+function begin(step) {
+  running.add(step);
+  timer ??= setInterval(show, live ? TICK_MS : QUIET_TICK_MS);
+  show();
+}
+
+function end(step) {
+  running.delete(step);
+  if (live) process.stdout.write("\r\x1b[K");
+  if (running.size > 0) return;
+  clearInterval(timer);
+  timer = null;
 }
 
 /**
@@ -23,9 +49,7 @@ function line(label, started, last) {
  * @param {string} label what is being done, in a few words
  */
 export async function step(label, command, args, options = {}) {
-  const started = Date.now();
-  const live = process.stdout.isTTY === true;
-  const output = [];
+  const mine = { label, started: Date.now(), output: [] };
   const child = spawn(command, args, { ...options, stdio: ["ignore", "pipe", "pipe"] });
   let interrupted = false;
   const stop = (signal) => {
@@ -35,23 +59,17 @@ export async function step(label, command, args, options = {}) {
   process.once("SIGINT", stop).once("SIGTERM", stop);
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding("utf8").on("data", (text) => {
-      output.push(...text.split(/[\r\n]+/).filter((part) => part.trim() !== ""));
-      output.splice(0, output.length - TAIL);
+      mine.output.push(...text.split(/[\r\n]+/).filter((part) => part.trim() !== ""));
+      mine.output.splice(0, mine.output.length - TAIL);
     });
   }
-  const show = () =>
-    process.stdout.write(
-      live ? `\r\x1b[K${line(label, started, output.at(-1)?.trim() ?? "")}` : `${line(label, started, "")}\n`,
-    );
-  show();
-  const timer = setInterval(show, live ? TICK_MS : QUIET_TICK_MS);
+  begin(mine);
   const status = await new Promise((done) =>
     child.on("error", done).on("close", (code, signal) => done(code ?? signal)),
   );
-  clearInterval(timer);
+  end(mine);
   process.off("SIGINT", stop).off("SIGTERM", stop);
-  if (live) process.stdout.write("\r\x1b[K");
   if (interrupted) throw new Failed(`${label}: interrupted; the next try repairs it`);
-  if (status !== 0) throw new Failed([...output, `${label}: failed (${status}); see above`].join("\n"));
-  console.log(`${label}: done in ${Math.round((Date.now() - started) / 1000)} s`);
+  if (status !== 0) throw new Failed([...mine.output, `${label}: failed (${status}); see above`].join("\n"));
+  console.log(`${label}: done in ${seconds(mine.started)} s`);
 }

@@ -47,8 +47,10 @@ async function install(root, { torch, lock, teacher }) {
   rmSync(venv, { recursive: true, force: true });
   const { command } = pythons().find(({ status }) => status === 0);
   await step("making a Python environment in .venv", command, ["-m", "venv", venv]);
+  // Not compiled: of thousands of modules a process imports a few hundred, and compiles those once.
+  const options = ["--disable-pip-version-check", "--no-compile"];
   const pip = (label, ...args) =>
-    step(label, join(venv, "bin", "python"), ["-m", "pip", "install", "--disable-pip-version-check", ...args]);
+    step(label, join(venv, "bin", "python"), ["-m", "pip", "install", ...options, ...args]);
   const index = process.env.UNDERSTUDY_TORCH_INDEX;
   await pip(`installing ${torch}`, ...(index ? ["--index-url", index] : []), torch);
   await pip("installing the worker's Python packages", "--require-hashes", "-r", lock);

@@ -7,6 +7,9 @@ import { SLOW_S, nothing, settle } from "./outcome.ts";
 import type { Outcome } from "./outcome.ts";
 import type { Screen } from "./screen.ts";
 
+/** Two processes, each with whole files; `conftest.py` puts the longest files first. */
+const SIDE_BY_SIDE = ["-n", "2", "--dist", "loadfile", "--no-loadscope-reorder"];
+
 /** A test of a JUnit report: its names, its time, and what it holds. */
 const CASE = /<testcase classname="([^"]*)" name="([^"]*)" time="([^"]*)"(?: \/>|>(.*?)<\/testcase>)/gs;
 const SKIPPED = /<skipped [^>]*message="([^"]*)"/;
@@ -34,7 +37,7 @@ function read(report: string): Outcome {
 export async function pytest(screen: Screen, folder: string, env: Record<string, string> = {}): Promise<Outcome> {
   const report = join(folder, "pytest.xml");
   rmSync(report, { force: true });
-  const child = start(screen, PYTHON, ["-m", "pytest", `--junitxml=${report}`], {
+  const child = start(screen, PYTHON, ["-m", "pytest", ...SIDE_BY_SIDE, `--junitxml=${report}`], {
     cwd: inRoot("gpu-worker"),
     env: { ...process.env, ...env },
   });

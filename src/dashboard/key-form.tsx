@@ -1,6 +1,6 @@
 // Asks for a key.
 import type { ComponentChildren } from "preact";
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useLayoutEffect, useRef, useState } from "preact/hooks";
 import { keepKey } from "./key.ts";
 
 /** The form of every key; what is sent as a header has to be ASCII. */
@@ -31,8 +31,9 @@ interface Asking {
 export function KeyForm({ title, children, action, refusal }: Asking) {
   const input = useRef<HTMLInputElement>(null);
   const [problem, setProblem] = useState(refusal);
-  useEffect(() => setProblem(refusal), [refusal]);
-  useEffect(() => {
+  // Before anything can be typed: effects after the drawing would erase a later problem, and move the focus late.
+  useLayoutEffect(() => setProblem(refusal), [refusal]);
+  useLayoutEffect(() => {
     if (problem !== null) input.current?.focus();
   }, [problem]);
   const submit = (event: Event) => {

