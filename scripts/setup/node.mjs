@@ -33,7 +33,13 @@ export function nodePackages(root) {
     isInstalled: () => existsSync(stamp) && readFileSync(stamp, "utf8") === wanted,
     problem,
     async install() {
-      await step("installing npm packages", "npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, env: systemEnv() });
+      const install = (label) => step(label, "npm", ["ci", "--no-audit", "--no-fund"], { cwd: root, env: systemEnv() });
+      // npm asks for hundreds of packages, and gives up at the first answer that is no network error (seen: a certificate).
+      await install("installing npm packages").catch((error) => {
+        if (!(error instanceof Failed) || error.interrupted) throw error;
+        console.error(error.message);
+        return install("installing npm packages, second try");
+      });
       if (!existsSync(join(root, "node_modules", ".bin", "node"))) {
         throw new Failed(
           "npm did not run the install script of the package `node`: allow npm's install scripts here, and try again",

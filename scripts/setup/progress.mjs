@@ -2,7 +2,10 @@
 import { spawn } from "node:child_process";
 
 /** A failure that is the machine's or the user's: its message is all that they need to see. */
-export class Failed extends Error {}
+export class Failed extends Error {
+  /** Whether a signal ended the work. */
+  interrupted = false;
+}
 
 const TICK_MS = 250;
 /** Where the output is no terminal, one line this often, ms. */
@@ -69,7 +72,9 @@ export async function step(label, command, args, options = {}) {
   );
   end(mine);
   process.off("SIGINT", stop).off("SIGTERM", stop);
-  if (interrupted) throw new Failed(`${label}: interrupted; the next try repairs it`);
+  if (interrupted) {
+    throw Object.assign(new Failed(`${label}: interrupted; the next try repairs it`), { interrupted });
+  }
   if (status !== 0) throw new Failed([...mine.output, `${label}: failed (${status}); see above`].join("\n"));
   console.log(`${label}: done in ${seconds(mine.started)} s`);
 }

@@ -21,6 +21,7 @@ echo npm "$@" >> "$LOG"
 rm -rf node_modules
 mkdir -p node_modules/.bin
 sleep "\${NPM_SLEEP:-0}"
+[ -z "$NPM_FAILS_ONCE" ] || [ -e "$NPM_FAILS_ONCE" ] || { : > "$NPM_FAILS_ONCE"; echo "strange certificate"; exit 1; }
 [ -z "$NPM_FAILS" ] || { echo "no space left"; exit 1; }
 ln -s "$NODE" node_modules/.bin/node
 `;
@@ -119,6 +120,12 @@ test("a failed try says why, and the next one repairs it", async () => {
   expect(pip).toMatchObject({ status: 1, output: expect.stringContaining("no network") });
   expect(pip.output).not.toContain("no space left");
   expect(await bootstrap()).toMatchObject({ status: 0, output: expect.stringContaining("it runs") });
+});
+
+test("what npm gives up at once is tried once more", async () => {
+  const result = await bootstrap({ NPM_FAILS_ONCE: join(root, "failed") });
+  expect(result).toMatchObject({ status: 0, output: expect.stringContaining("strange certificate") });
+  expect(log().filter((line) => line.startsWith("npm"))).toHaveLength(2);
 });
 
 test("two at once install once", async () => {
