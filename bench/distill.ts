@@ -47,6 +47,7 @@ const Accounts = z.strictObject({
   steps: z.array(
     z.strictObject({
       real: z.int(),
+      once: z.int(),
       responses: z.int(),
       padded: z.int(),
       flops: z.record(z.string(), z.number()),

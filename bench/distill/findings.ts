@@ -6,6 +6,8 @@ import { median, relativeDifference, sum } from "../stats.ts";
 /** Of one step, as bench/distill/account.py counts it. */
 export interface StepAccount {
   real: number;
+  /** What rows begin with counted once. */
+  once: number;
   responses: number;
   padded: number;
   flops: Record<string, number>;

@@ -1,4 +1,5 @@
-"""The floor: three times the student's matrix products on real tokens, the output matrix at response positions only.
+"""The floor: three times the student's matrix products on real tokens, what rows begin with once, the output matrix at response
+positions only.
 
 Timed as bare fp32 products of the same shapes into memory already there: no attention, no recomputation, no optimizer.
 """
@@ -9,7 +10,7 @@ import time
 from pathlib import Path
 
 import torch
-from flops import TRAINED, Shapes, lengths
+from flops import TRAINED, Lengths, Shapes
 from harness import Answer, Meter, Request, serve
 from transformers import AutoConfig
 
@@ -31,10 +32,10 @@ def side(request: Request) -> Answer:
     meter.begin()
     flops = []
     for batch in request.batches:
-        real, responses, _ = lengths(batch)
-        products = [(real, *shape) for shape in shapes.body] + [(responses, *shapes.head, 1)]
+        size = Lengths.of(batch)
+        products = [(size.once, *shape) for shape in shapes.body] + [(size.responses, *shapes.head, 1)]
         meter.step(TRAINED * sum(product_s(*product) for product in products), 0.0)
-        flops.append(TRAINED * shapes.flops(body_tokens=real, head_tokens=responses))
+        flops.append(TRAINED * shapes.flops(body_tokens=size.once, head_tokens=size.responses))
     meter.end()
     measured = slice(request.warmup, None)
     meter.answer.notes["gflops_per_second"] = sum(flops[measured]) / sum(meter.answer.seconds[measured]) / 1e9

@@ -40,7 +40,22 @@ class Shapes:
         return 2 * (body_tokens * body + head_tokens * self.head[0] * self.head[1])
 
 
-def lengths(batch: list[dict[str, Any]]) -> tuple[int, int, int]:
-    """Real tokens, response tokens, and tokens when padded to the longest."""
-    rows = [len(row["prompt"]) + len(row["response"]) for row in batch]
-    return sum(rows), sum(len(row["response"]) for row in batch), len(rows) * max(rows)
+@dataclass(frozen=True)
+class Lengths:
+    """Tokens of a batch: all, those left when what rows begin with is counted once, those of responses, and those of
+    rows padded to the longest."""
+
+    real: int
+    once: int
+    responses: int
+    padded: int
+
+    @classmethod
+    def of(cls, batch: list[dict[str, Any]]) -> Lengths:
+        rows = [(*row["prompt"], *row["response"]) for row in batch]
+        return cls(
+            real=sum(map(len, rows)),
+            once=len({row[:end] for row in rows for end in range(1, len(row) + 1)}),
+            responses=sum(len(row["response"]) for row in batch),
+            padded=len(rows) * max(map(len, rows)),
+        )

@@ -143,7 +143,7 @@ def ours_steps(request: Request) -> Answer:
     """Take the steps; with the answer go the cache's hits and misses over all of them."""
     state = run_state(request)
     plan = PlanEntry.model_validate(
-        {"from": 1, "micro_batch_tokens": None, "head_chunk": request.options["head_chunk"]}
+        {"from": 1, "micro_batch_tokens": None, "head_chunk": request.options["head_chunk"], "share_prefixes": True}
     )
     meter = Meter()
     hits = {"hits": 0, "misses": 0}

@@ -58,13 +58,12 @@ export const findingsTable = (findings: Finding[]): string =>
 const share = (part: number, whole: number): string => `${((100 * part) / whole).toFixed(1)}%`;
 
 function setting(report: Report): string {
-  const [real, responses, padded] = (["real", "responses", "padded"] as const).map((key) =>
-    sum(report.accounts.map((step) => step[key])),
-  );
-  if (real === undefined || responses === undefined || padded === undefined) throw new Error("no batches");
+  const total = (key: "real" | "once" | "responses" | "padded") => sum(report.accounts.map((step) => step[key]));
   const tokens = (count: number) => (count / report.accounts.length).toFixed(0);
-  return `Rows: ${report.source}; a batch of 8 has on average ${tokens(real)} tokens, ${tokens(responses)} of them in responses.
-Padded to the longest it has ${tokens(padded)}, of which ${share(padded - real, padded)} is padding; ours lays sequences end to end and has none.
+  const [real, padded] = [total("real"), total("padded")];
+  return `Rows: ${report.source}; a batch of 8 has on average ${tokens(real)} tokens, ${tokens(total("responses"))} of them in responses.
+Padded to the longest it has ${tokens(padded)}, of which ${share(padded - real, padded)} is padding; ours lays sequences in one row and has none.
+What rows begin with, such as a template's system message, ours computes once a batch: ${tokens(total("once"))} tokens are left.
 
 Teacher SmolLM2-135M-Instruct, student its copy of 10 layers, fp32, 2 threads, AdamW (fused), clip 1.0.
 Every side and phase is a process of its own; the first ${report.warmup} steps are dropped; medians over ${report.repetitions} repetitions
@@ -82,10 +81,10 @@ function meaning(report: Report): string {
   \`gkd\` (GKDTrainer, \`lmbda=0\`, full logits; it has no fused loss) took ${steps("gkd")},
   \`chunked\` (DistillationTrainer, whose loss works in tiles, handed the rows' responses instead of its samples) ${steps("chunked")}.
   Liger's kernels need Triton, which this machine's torch lacks.
-- \`floor\` is three times the student's matrix products on real tokens, output matrix at response positions only, timed as bare products of the same shapes: ${report.gflops.toFixed(0)} GFLOP/s.
+- \`floor\` is three times the student's matrix products on real tokens (what rows begin with counted once), output matrix at response positions only, timed as bare products of the same shapes: ${report.gflops.toFixed(0)} GFLOP/s.
 - \`ours\` is the worker's \`take_step\` with the worker's own settings, of which one matters to times: freed memory is kept for the next tensor.
   The other sides run with the C library's defaults, as they are commonly run.
-- FLOPs count the products of the body's linears and of the output matrix, on padded tokens where a side pads; not those inside attention.
+- FLOPs count the products of the body's linears and of the output matrix, on padded tokens where a side pads, on what is left of shared beginnings where it shares them; not those inside attention.
 - Peak above loaded: the high-water mark of resident memory during the steps, less what was resident before the first one with the models loaded and the optimizer made.
   So gradients and the optimizer's moments (12 bytes a student parameter, the same on all sides) are in it. Both figures come from /proc/self/status.`;
 }

@@ -10,6 +10,8 @@ from journal import Journal
 
 from understudy_worker.wire import SplitRef, TrainPayload
 
+# As the pool plans a new run.
+PLAN = {"from": 1, "micro_batch_tokens": None, "head_chunk": 64, "share_prefixes": True}
 DPKD = {"type": "dpkd", "beta": 0.5, "kd_ratio": 0.5}
 SFT = {"type": "sft"}
 
@@ -68,7 +70,7 @@ def payload(spec: dict[str, Any], **changes: Any) -> TrainPayload:
         "from": 1,
         "to": 12,
         "head_hash": None,
-        "plan": [{"from": 1, "micro_batch_tokens": None, "head_chunk": 64}],
+        "plan": [PLAN],
         "rows": None,
         "resume": None,
         "hashes": [],

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import runs
 import torch
 from blob_server import BlobServer
 from conftest import Room
@@ -20,7 +21,7 @@ from understudy_worker.errors import WorkerError
 from understudy_worker.optimizer import WEIGHTS
 from understudy_worker.wire import PlanEntry, StoredState
 
-PLAN = PlanEntry.model_validate({"from": 1, "micro_batch_tokens": None, "head_chunk": 64})
+PLAN = PlanEntry.model_validate(runs.PLAN)
 RATE = {"learning_rate": 0.01, "total_steps": 12, "schedule": "constant"}
 
 

@@ -193,7 +193,7 @@ def test_only_a_checkpoint(room: Room, journal: Journal, spec: dict[str, Any]) -
 def test_micro_batches_and_chunks_change_the_chain_but_not_the_result(new_room: Any, spec: dict[str, Any]) -> None:
     whole, parts = Journal(), Journal()
     train(new_room(), whole, runs.payload(spec, to=3))
-    train(new_room(), parts, runs.payload(spec, to=3, plan=[{"from": 1, "micro_batch_tokens": 16, "head_chunk": 3}]))
+    train(new_room(), parts, runs.payload(spec, to=3, plan=[{**runs.PLAN, "micro_batch_tokens": 16, "head_chunk": 3}]))
     assert whole.steps[1].hash != parts.steps[1].hash
     for n in (1, 2, 3):
         ours, theirs = parts.steps[n].metrics, whole.steps[n].metrics
@@ -219,8 +219,8 @@ def test_out_of_memory_is_told_and_the_smaller_plan_goes_on(
     (oom,) = journal.of("oom")
     assert (oom.n, oom.rows) == (3, 4)
     plan = [
-        {"from": 1, "micro_batch_tokens": None, "head_chunk": 64},
-        {"from": 3, "micro_batch_tokens": oom.tokens // 2, "head_chunk": 64},
+        runs.PLAN,
+        {**runs.PLAN, "from": 3, "micro_batch_tokens": oom.tokens // 2},
     ]
     output = train(room, journal, runs.continuing(spec, journal, to=12, plan=plan), trainer=trainer, job="job_2")
     assert output.head == 12

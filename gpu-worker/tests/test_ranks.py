@@ -22,12 +22,13 @@ from understudy_worker.distill import Trainer
 from understudy_worker.layout import count, deal, micro_batches, works
 from understudy_worker.step import _batch, _means, _plain, _Step
 from understudy_worker.stopwatch import Stopwatch
-from understudy_worker.wire import RunSpec, StoredState
+from understudy_worker.wire import PlanEntry, RunSpec, StoredState
 
 STEPS = 20
 # Clipping that never clips: the first moment is the gradient, times `1 - beta_1`.
 PLAIN = {"learning_rate": 1e-3, "total_steps": STEPS, "warmup_steps": 2, "grad_clip": 1e6}
-SMALL_PLAN = [{"from": 1, "micro_batch_tokens": 100, "head_chunk": 7}]
+SMALL_PLAN = [{**runs.PLAN, "micro_batch_tokens": 100, "head_chunk": 7}]
+WHOLE_PLAN = PlanEntry.model_validate({**runs.PLAN, "head_chunk": 4096, "share_prefixes": False})
 
 
 def scenarios(server: BlobServer) -> dict[str, Scenario]:
@@ -98,7 +99,7 @@ def exact_first_step(site: Site, scenario: Scenario) -> tuple[float, torch.Tenso
     rows = works(
         state.spec, _batch(state.examples.kept, state.spec, 1), _plain(state, 1), n=1, answers=state.drawn.answers
     )
-    step = _Step(state, n=1, counts=count(rows), head_chunk=4096, watch=Stopwatch())
+    step = _Step(state, n=1, counts=count(rows), plan=WHOLE_PLAN, watch=Stopwatch())
     with FullPrecision():
         sums = step.accumulate([micro_batches(share, tokens=None) for share in deal(rows, 1)])
     return _means(sums, count(rows), state.spec)["loss"], flat_gradient(state)

@@ -19,7 +19,7 @@ from understudy_worker.layout import count, deal, micro_batches, works
 from understudy_worker.objectives import REGISTRY
 from understudy_worker.step import RunState, _Step, _weights
 from understudy_worker.stopwatch import Stopwatch
-from understudy_worker.wire import TrainPayload
+from understudy_worker.wire import PlanEntry, TrainPayload
 
 SAMPLING = {"max_new_tokens": 6, "refresh_every": 2, "temperature": 1.0, "top_p": 0.9}
 TEACHER = json.loads(ref("teacher").model_dump_json())
@@ -147,36 +147,54 @@ def flat_gradient(state: RunState) -> torch.Tensor:
     return torch.cat([grads[name].flatten() for name in sorted(grads)])
 
 
-def gradients(state: RunState, *, tokens: int | None, chunk: int) -> tuple[dict[str, float], torch.Tensor]:
-    """The sums of a step over eight rows, and its gradient, flat."""
+def gradients(state: RunState, **plan: Any) -> tuple[dict[str, float], torch.Tensor]:
+    """The sums of a step over eight rows by this plan, and its gradient, flat."""
+    entry = PlanEntry.model_validate({"from": 1, "micro_batch_tokens": None, "head_chunk": 4096, **plan})
     spec = state.spec
     rows = works(spec, list(state.examples.kept[:8]), list(state.plain_text[:3]), n=1, answers=state.drawn.answers)
-    step = _Step(state, n=1, counts=count(rows), head_chunk=chunk, watch=Stopwatch())
-    sums = step.accumulate([micro_batches(share, tokens=tokens) for share in deal(rows, 1)])
+    step = _Step(state, n=1, counts=count(rows), plan=entry, watch=Stopwatch())
+    sums = step.accumulate([micro_batches(share, tokens=entry.micro_batch_tokens) for share in deal(rows, 1)])
     return dict(sums), flat_gradient(state)
 
 
+PLANS: list[dict[str, Any]] = [
+    {"micro_batch_tokens": 100, "head_chunk": 5},
+    {"share_prefixes": True},
+    {"micro_batch_tokens": 100, "head_chunk": 5, "share_prefixes": True},
+]
+
+
 @pytest.mark.parametrize("name", OBJECTIVES)
-def test_accumulation_changes_nothing(room: Room, blob_server: BlobServer, name: str) -> None:
+def test_how_a_step_is_planned_changes_nothing_but_rounding(room: Room, blob_server: BlobServer, name: str) -> None:
     spec = spec_of(blob_server, name, batch_size=8)
     # all rows of the batch are sampled: the first eight of the permutation
     state = loaded(room, runs.payload(spec))
     order = [wanted.example for wanted in state.drawn._batch(1)]
     object.__setattr__(state.examples, "kept", tuple(order))
-    whole, whole_grads = gradients(state, tokens=None, chunk=4096)
-    parts, part_grads = gradients(state, tokens=100, chunk=5)
-    assert whole.keys() == parts.keys()
-    # In one micro-batch it is the plain formula: in fp32 the peer, in fp64 the oracle.
+    # In one micro-batch, nothing shared, it is the plain formula: in fp32 the peer, in fp64 the oracle.
+    plain, plain_grads = gradients(state)
+    planned = [gradients(state, **plan) for plan in PLANS]
     widen(state.student.model)
     with FullPrecision():
-        exact, exact_grads = gradients(state, tokens=None, chunk=4096)
-    assert exact.keys() == whole.keys() and exact_grads.dtype == torch.float64
+        exact, exact_grads = gradients(state)
+    assert exact_grads.dtype == torch.float64
     scales = torch.tensor([max(1.0, abs(value)) for value in exact.values()], dtype=torch.float64)
-    ours, theirs, wanted = (
-        torch.tensor([sums[metric] for metric in exact], dtype=torch.float64) / scales for sums in (parts, whole, exact)
-    )
-    distance(ours, theirs, wanted, floor=FLOOR_ULPS * EPSILON).check("sums, relative")
-    gradient_distance(part_grads, whole_grads, exact_grads).check("gradient, relative")
+    for sums, grads in planned:
+        assert sums.keys() == plain.keys() == exact.keys()
+        ours, theirs, wanted = (
+            torch.tensor([one[metric] for metric in exact], dtype=torch.float64) / scales
+            for one in (sums, plain, exact)
+        )
+        distance(ours, theirs, wanted, floor=FLOOR_ULPS * EPSILON).check("sums, relative")
+        gradient_distance(grads, plain_grads, exact_grads).check("gradient, relative")
+
+
+def test_a_student_with_dropout_shares_nothing(room: Room, blob_server: BlobServer) -> None:
+    """Each sequence draws its own numbers, as it does alone."""
+    state = loaded(room, runs.payload(spec_of(blob_server, "sft")))
+    for layer in state.student.model.base_model.layers:
+        layer.self_attn.attention_dropout = 0.1
+    assert torch.equal(gradients(state, share_prefixes=True)[1], gradients(state)[1])
 
 
 def test_metrics_come_when_they_are_due(room: Room, blob_server: BlobServer) -> None:

@@ -8,13 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import torch
 from torch import Tensor
-from transformers import PreTrainedModel
 
+from understudy_worker.forward import states_of
 from understudy_worker.key_values import KeyValues
 from understudy_worker.models import LoadedModel
-from understudy_worker.packed import NO_MASK, Layout
 from understudy_worker.prefixes import Branches, Store, Tree
 
 # Tokens of a row, what is shared counted once; a longer sequence goes alone.
@@ -50,7 +48,7 @@ class Decoder:
         """logits_AV after one more token of each running sequence."""
         places = list(self._kept.lengths)
         layout = self._kept.step(device=self._loaded.model.device)
-        return self._loaded.head(states_of(self._loaded.model, tokens, places, layout))
+        return self._loaded.head(states_of(self._loaded.model.base_model, tokens, places, layout))
 
     def fork(self, row: int) -> None:
         """A running sequence goes on twice: its copy joins behind."""
@@ -63,17 +61,6 @@ class Decoder:
 
 def read(loaded: LoadedModel, tree: Tree, *, store: Store | None = None) -> Tensor:
     """states_LD after the final norm of a tree's row."""
-    return states_of(loaded.model, tree.ids, tree.positions, Branches(tree, device=loaded.model.device, store=store))
-
-
-def states_of(model: PreTrainedModel, ids: Sequence[int], positions: Sequence[int], layout: Layout) -> Tensor:
-    """states_LD after the final norm of a row."""
-    device = model.device
-    states_LD: Tensor = model.base_model(
-        input_ids=torch.tensor([ids], device=device),
-        position_ids=torch.tensor([positions], device=device),
-        attention_mask=NO_MASK.to(device),
-        use_cache=False,
-        layout=layout,
-    ).last_hidden_state[0]
-    return states_LD
+    return states_of(
+        loaded.model.base_model, tree.ids, tree.positions, Branches(tree, device=loaded.model.device, store=store)
+    )

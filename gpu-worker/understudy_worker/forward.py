@@ -17,6 +17,7 @@ from transformers import PreTrainedModel
 
 from understudy_worker import packed
 from understudy_worker.errors import WorkerError
+from understudy_worker.prefixes import Branches, Tree
 
 # A model's own logits and ours may differ by rounding only (measured 1e-5 on logits of about 20).
 PROBE_TOLERANCE = 1e-3
@@ -42,36 +43,42 @@ class Tokens:
         return len(self.ids)
 
 
-def response_states(body: nn.Module, sequences: Sequence[Tokens]) -> Tensor:
-    """states_ND: the state after the final norm that predicts each response token, sequence after sequence.
-
-    `body` maps token ids to states (`model.base_model`). The sequences are laid end to end in one row, so that no
-    padding is computed; each attends to itself alone (`packed.Segments`) and counts its positions from 0.
-    """
+def states_of(body: nn.Module, ids: Sequence[int], positions: Sequence[int], layout: packed.Layout) -> Tensor:
+    """states_LD after the final norm of a row; `body` maps token ids to states (`model.base_model`)."""
     device = next(body.parameters()).device
-    ids_1L = torch.tensor([[token for tokens in sequences for token in tokens.ids]], device=device)
-    positions_1L = torch.tensor([[place for tokens in sequences for place in range(len(tokens))]], device=device)
     states_LD: Tensor = body(
-        input_ids=ids_1L,
-        position_ids=positions_1L,
+        input_ids=torch.tensor([ids], device=device),
+        position_ids=torch.tensor([positions], device=device),
         attention_mask=packed.NO_MASK.to(device),
         use_cache=False,
-        layout=packed.Segments(tuple(map(len, sequences))),
+        layout=layout,
     ).last_hidden_state[0]
-    return states_LD[_predicting(sequences).to(device)]
+    return states_LD
 
 
-def _predicting(sequences: Sequence[Tokens]) -> Tensor:
-    """index_N: where in the row the token before each response token lies."""
-    starts = accumulate((len(tokens) for tokens in sequences), initial=0)
-    return torch.tensor(
-        [
-            start + place
-            for start, tokens in zip(starts, sequences, strict=False)
-            for place in range(tokens.prompt_length - 1, len(tokens) - 1)
-        ],
-        dtype=torch.long,
-    )
+def response_states(body: nn.Module, sequences: Sequence[Tokens], *, share_prefixes: bool = False) -> Tensor:
+    """states_ND: the state after the final norm that predicts each response token, sequence after sequence.
+
+    The sequences lie in one row, so that no padding is computed, and none sees another. They are laid end to end
+    (`packed.Segments`), or as a tree in which what several begin with is computed once (`prefixes.Branches`).
+    """
+    device = next(body.parameters()).device
+    if share_prefixes:
+        tree = Tree.of([tokens.ids for tokens in sequences])
+        states_LD = states_of(body, tree.ids, tree.positions, Branches(tree, device=device))
+        rows = [tree.places(number) for number in range(len(sequences))]
+    else:
+        ids = [token for tokens in sequences for token in tokens.ids]
+        positions = [place for tokens in sequences for place in range(len(tokens))]
+        states_LD = states_of(body, ids, positions, packed.Segments(tuple(map(len, sequences))))
+        starts = accumulate((len(tokens) for tokens in sequences), initial=0)
+        rows = [list(range(start, start + len(tokens))) for start, tokens in zip(starts, sequences, strict=False)]
+    predicting = [
+        place
+        for row, tokens in zip(rows, sequences, strict=True)
+        for place in row[tokens.prompt_length - 1 : len(tokens) - 1]
+    ]
+    return states_LD.index_select(0, torch.tensor(predicting, dtype=torch.long, device=device))
 
 
 def response_targets(sequences: Sequence[Tokens], *, device: torch.device) -> Tensor:

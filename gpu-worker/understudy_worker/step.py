@@ -84,7 +84,7 @@ def take_step(state: RunState, *, plan: PlanEntry) -> StepOutcome:
         rows = works(spec, _batch(state.examples.kept, spec, n), _plain(state, n), n=n, answers=state.drawn.answers)
         counts = count(rows)
         shares = [micro_batches(share, tokens=plan.micro_batch_tokens) for share in deal(rows, state.ranks.world)]
-    step = _Step(state, n=n, counts=counts, head_chunk=plan.head_chunk, watch=watch)
+    step = _Step(state, n=n, counts=counts, plan=plan, watch=watch)
     sums = step.accumulate(shares)
     means = _means(sums, counts, spec)
     with watch("optimizer"):
@@ -149,18 +149,19 @@ def _plain(state: RunState, n: int) -> list[Example]:
 class _Step:
     """Gradients of one step."""
 
-    def __init__(self, state: RunState, *, n: int, counts: Counts, head_chunk: int, watch: Stopwatch) -> None:
+    def __init__(self, state: RunState, *, n: int, counts: Counts, plan: PlanEntry, watch: Stopwatch) -> None:
         self._state = state
         self._n = n
         self._watch = watch
         self.hits = Hits()
         spec = state.spec
+        self._share_prefixes = plan.share_prefixes and not state.student.drops
         self._weights = _weights(spec, counts, world=state.ranks.world)
         self._broken: list[Part] | None = None
         self._loss = Loss(
             spec.objective,
             head=state.student.head,
-            head_chunk=head_chunk,
+            head_chunk=plan.head_chunk,
             diagnose=n % spec.metrics_every == 0,
             watch=watch,
         )
@@ -215,7 +216,8 @@ class _Step:
 
         def compute() -> tuple[Tensor, Sums]:
             with watch("forward"):
-                states_ND = response_states(state.student.body, [part.tokens for part in parts])
+                sequences = [part.tokens for part in parts]
+                states_ND = response_states(state.student.body, sequences, share_prefixes=self._share_prefixes)
             return self._loss(states_ND, micro, weights=weights)
 
         # Dropout's numbers depend on the step and the rows alone: nothing is carried over or saved.
@@ -280,6 +282,8 @@ def _chain(
     layout = {
         "micro_batch_tokens": plan.micro_batch_tokens,
         "head_chunk": plan.head_chunk,
+        # left out where it is False, as in the hashes of plans from before it was there
+        **({"share_prefixes": True} if plan.share_prefixes else {}),
         "micro_batches": [[[[part.row, *part.kind] for part in parts] for parts in share] for share in shares],
     }
     digest = hashlib.sha256()

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -56,6 +57,14 @@ class Student:
     @property
     def parameters(self) -> int:
         return self.loaded.parameters
+
+    @cached_property
+    def drops(self) -> bool:
+        """Whether dropout makes of each sequence's tokens something of its own, in training."""
+        return any(
+            (isinstance(module, nn.Dropout) and module.p > 0) or getattr(module, "attention_dropout", 0.0) > 0
+            for module in self.model.modules()
+        )
 
     def compute(self) -> AbstractContextManager[object]:
         """In which its forward pass runs; log-probabilities and losses are fp32 in any case."""

@@ -97,9 +97,15 @@ export const RunSpec = z
   })
   .meta({ id: "RunSpec" });
 
-/** Plan parameters from step `from` on, journaled before any step uses them. */
+/** Plan parameters from step `from` on, journaled before any step uses them. `share_prefixes`: what the sequences of a
+ * micro-batch begin with is computed once; absent from plans of 0.1.0. */
 export const PlanEntry = z
-  .strictObject({ from: z.int().min(1), micro_batch_tokens: MicroBatchTokens, head_chunk: z.int().min(1).max(65_536) })
+  .strictObject({
+    from: z.int().min(1),
+    micro_batch_tokens: MicroBatchTokens,
+    head_chunk: z.int().min(1).max(65_536),
+    share_prefixes: z.boolean().default(false),
+  })
   .meta({ id: "PlanEntry" });
 
 const Metric = z.union([z.number(), z.null()]);

@@ -130,8 +130,8 @@ describe("the journal", () => {
     await trainer.result(1);
     const next = await lastLease(worker);
     expect(next.payload.plan).toEqual([
-      { from: 1, micro_batch_tokens: null, head_chunk: 256 },
-      { from: 2, micro_batch_tokens: 400, head_chunk: 256 },
+      { from: 1, micro_batch_tokens: null, head_chunk: 256, share_prefixes: true },
+      { from: 2, micro_batch_tokens: 400, head_chunk: 256, share_prefixes: true },
     ]);
     for (const head_chunk of [128, 64, 32, 16]) {
       expect((await worker.ask({ ...oom, rows: 1 })).status).toBe("ok");

@@ -125,15 +125,15 @@ describe("samples", () => {
 });
 
 describe("plans", () => {
-  const first = { from: 1, micro_batch_tokens: null, head_chunk: 64 };
+  const first = { from: 1, micro_batch_tokens: null, head_chunk: 64, share_prefixes: true };
 
   test("micro-batches are halved first, head chunks where one row alone is too large", () => {
     const halved = shrinkPlan([first], { n: 3, rows: 8, tokens: 1000 });
-    expect(halved).toEqual([first, { from: 3, micro_batch_tokens: 500, head_chunk: 64 }]);
+    expect(halved).toEqual([first, { from: 3, micro_batch_tokens: 500, head_chunk: 64, share_prefixes: true }]);
     const again = shrinkPlan(halved ?? [], { n: 3, rows: 2, tokens: 300 });
-    expect(again).toEqual([first, { from: 3, micro_batch_tokens: 150, head_chunk: 64 }]);
+    expect(again).toEqual([first, { from: 3, micro_batch_tokens: 150, head_chunk: 64, share_prefixes: true }]);
     const chunk = shrinkPlan(again ?? [], { n: 4, rows: 1, tokens: 150 });
-    expect(chunk?.at(-1)).toEqual({ from: 4, micro_batch_tokens: 150, head_chunk: 32 });
+    expect(chunk?.at(-1)).toEqual({ from: 4, micro_batch_tokens: 150, head_chunk: 32, share_prefixes: true });
   });
 
   test("shrinking ends: the plan only ever gets smaller, and then there is nothing left to try", () => {

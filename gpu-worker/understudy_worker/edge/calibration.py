@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from understudy_worker.decoding import ROW_TOKENS, states_of
+from understudy_worker.decoding import ROW_TOKENS
 from understudy_worker.edge.layers import Joint, Weights, embeddings_KV, head_KV, is_tied
 from understudy_worker.edge.matrices import Matrix, plain
 from understudy_worker.edge.rounding import UNSEEN, Split, round_matrix
-from understudy_worker.forward import Tokens
+from understudy_worker.forward import Tokens, states_of
 from understudy_worker.prefixes import Branches, Tree
 from understudy_worker.prune import decoder_layers
 from understudy_worker.turns import TURN
@@ -249,7 +249,7 @@ def _trees(sequences: Sequence[Tokens]) -> Iterator[Tree]:
 
 def _read(model: PreTrainedModel, tree: Tree) -> Tensor:
     """states_LD after the final norm of the tree's row."""
-    return states_of(model, tree.ids, tree.positions, Branches(tree, device=model.device))
+    return states_of(model.base_model, tree.ids, tree.positions, Branches(tree, device=model.device))
 
 
 def _enter(model: PreTrainedModel, first: nn.Module, tree: Tree, read_KV: Tensor) -> _Row:

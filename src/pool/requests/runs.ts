@@ -30,7 +30,7 @@ export function submitRun(turn: Turn, run: SubmitRun): Answer<Created<Run>> {
     fingerprint: null,
     state_sha256: null,
     rows: null,
-    plan: [{ from: 1, micro_batch_tokens: request.micro_batch_tokens, head_chunk: HEAD_CHUNK }],
+    plan: [{ from: 1, micro_batch_tokens: request.micro_batch_tokens, head_chunk: HEAD_CHUNK, share_prefixes: true }],
     breaks: [],
     error: null,
     waiting_since: null,
