@@ -27,6 +27,7 @@ const CHECKS: Check[] = [
   python("ruff", "ruff", "check", "."),
   python("ruff format", "ruff", "format", "--check", "."),
   python("mypy", "mypy", "understudy_worker"),
+  { name: "shipped migrations", run: [process.execPath, "scripts/shipped.ts"] },
   { name: "generated files", run: [process.execPath, "scripts/generate.ts", "--check"] },
 ];
 

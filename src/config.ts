@@ -4,7 +4,7 @@ const KIB = 1024;
 const MIB = 1024 * KIB;
 const SECOND = 1000;
 
-export const VERSION = "0.1.0";
+export const VERSION = "0.2.0-dev";
 
 /** A JSON body, bytes: parsed whole in a 128 MB isolate that serves others too. */
 export const MAX_JSON_BYTES = 1 * MIB;

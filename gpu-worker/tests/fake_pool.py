@@ -117,7 +117,7 @@ class FakePool:
         entries = [{"job": held.job, "fence": held.fence, "action": action} for held in hello.leases]
         return Welcome.model_validate(
             {
-                "type": "welcome", "re": hello.seq, "protocol": 1, "worker": "worker_1", "lease_ms": 30_000,
+                "type": "welcome", "re": hello.seq, "protocol": 2, "worker": "worker_1", "lease_ms": 30_000,
                 "contact_ms": self.contact_ms, "progress_ms": self.progress_ms, "reconcile": entries,
             }
         )  # fmt: skip

@@ -53,7 +53,7 @@ def result(job: Job) -> Callable[[int], Result]:
 def test_hello_says_what_is_held(pool: FakePool, worker: Worker) -> None:
     pool.wait(lambda: pool.hellos)
     hello = pool.hellos[0]
-    assert (hello.protocol, hello.worker, hello.boot, hello.slots) == (1, "w1", "0" * 32, 1)
+    assert (hello.protocol, hello.worker, hello.boot, hello.slots) == (2, "w1", "0" * 32, 1)
     assert hello.leases == [] and hello.runs[0].head == 3
 
 

@@ -37,9 +37,21 @@ def test_valid_frames_come_back_as_they_were(family: str, frame: Any) -> None:
     text = json.dumps(frame, ensure_ascii=False)
     parsed = ADAPTERS[family].validate_json(text)
     # Values, not spelling: JavaScript writes 1.0 as 1. Key order is kept.
-    back = json.loads(ADAPTERS[family].dump_json(parsed, by_alias=True))
+    back = json.loads(ADAPTERS[family].dump_json(parsed, by_alias=True, exclude_unset=True))
     assert back == frame
     assert json.dumps(back).replace(".0", "") == json.dumps(frame).replace(".0", "")
+
+
+@pytest.mark.parametrize(("family", "frame"), frames("later"))
+def test_what_a_later_version_added_is_left_unread(family: str, frame: Any) -> None:
+    ADAPTERS[family].validate_json(json.dumps(frame))
+
+
+@pytest.mark.parametrize("family", ["from_worker", "to_worker"])
+def test_the_frames_of_0_1_0_are_read(family: str) -> None:
+    for frame in json.loads((FIXTURES / "0.1.0" / f"{family}.json").read_text(encoding="utf-8")):
+        parsed = ADAPTERS[family].validate_json(json.dumps(frame))
+        assert json.loads(ADAPTERS[family].dump_json(parsed, by_alias=True, exclude_unset=True)) == frame
 
 
 @pytest.mark.parametrize(("family", "frame"), frames("invalid"))

@@ -1,3 +1,3 @@
 """The worker of understudy: scores, generation and distillation steps for the pool."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0.dev0"

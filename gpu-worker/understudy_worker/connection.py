@@ -15,7 +15,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus, WebSocketExce
 
 from understudy_worker.address import Address
 from understudy_worker.frames import refusal
-from understudy_worker.identity import PROTOCOL, Identity
+from understudy_worker.identity import PROTOCOLS, Identity
 from understudy_worker.jobs import FrameMaker, Job
 from understudy_worker.outbox import FRAME_BYTES, Outbox
 from understudy_worker.wire import (
@@ -192,9 +192,13 @@ class Connection:
         try:
             message = _to_worker.validate_json(data)
         except ValidationError as error:
-            raise ConnectionError(f"the answer to hello is not of protocol {PROTOCOL}: {_where(error)}") from error
+            raise ConnectionError(f"the answer to hello is not one: {_where(error)}") from error
         if not isinstance(message, Welcome):
             raise ConnectionError(f"the answer to hello is {message.type}, not welcome")
+        if not PROTOCOLS[0] <= message.protocol <= PROTOCOLS[1]:
+            raise ConnectionError(
+                f"the pool speaks protocol {message.protocol}, this worker {PROTOCOLS[0]} to {PROTOCOLS[1]}"
+            )
         return message
 
     async def _write(self, socket: ClientConnection, writes: asyncio.Queue[str]) -> None:
@@ -214,7 +218,7 @@ class Connection:
         try:
             message = _to_worker.validate_json(data)
         except ValidationError as error:
-            log.error("a frame of %d bytes from the pool is not of protocol %d: %s", len(data), PROTOCOL, _where(error))
+            log.error("a frame of %d bytes from the pool is not one: %s", len(data), _where(error))
             return
         match message:
             case Ack():

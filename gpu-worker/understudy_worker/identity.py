@@ -6,7 +6,8 @@ from dataclasses import dataclass
 
 from understudy_worker.wire import Capabilities, Fingerprint, HeldLease, HeldRun, Hello
 
-PROTOCOL = 1
+# The oldest and the newest that this worker speaks.
+PROTOCOLS = (2, 2)
 
 
 @dataclass(frozen=True)
@@ -25,7 +26,8 @@ class Identity:
         return Hello(
             type="hello",
             seq=seq,
-            protocol=PROTOCOL,
+            protocol=PROTOCOLS[1],
+            protocol_least=PROTOCOLS[0],
             worker=self.worker,
             boot=self.boot,
             capabilities=self.capabilities,

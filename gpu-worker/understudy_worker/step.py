@@ -155,7 +155,7 @@ class _Step:
         self._watch = watch
         self.hits = Hits()
         spec = state.spec
-        self._share_prefixes = plan.share_prefixes and not state.student.drops
+        self._share_prefixes = plan.share_prefixes is True and not state.student.drops
         self._weights = _weights(spec, counts, world=state.ranks.world)
         self._broken: list[Part] | None = None
         self._loss = Loss(
@@ -283,7 +283,7 @@ def _chain(
         "micro_batch_tokens": plan.micro_batch_tokens,
         "head_chunk": plan.head_chunk,
         # left out where it is False, as in the hashes of plans from before it was there
-        **({"share_prefixes": True} if plan.share_prefixes else {}),
+        **({"share_prefixes": True} if plan.share_prefixes is True else {}),
         "micro_batches": [[[[part.row, *part.kind] for part in parts] for parts in share] for share in shares],
     }
     digest = hashlib.sha256()

@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from typing import Annotated, Literal
 
-from pydantic import ConfigDict, Field
+from pydantic import Field
 from typing_extensions import TypeAliasType
 from understudy_worker.wire_base import WireModel
 
 
 class Ack(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["ack"]
+    type: Literal['ack']
     re: Annotated[int, Field(ge=1, le=9007199254740991)]
     status: AckStatus
     head: Annotated[Head | None, Field(description="the run's head, where the status is gap")]
@@ -21,14 +18,11 @@ class Ack(WireModel):
     jobs: list[JobAck]
 
 
-AckStatus = TypeAliasType("AckStatus", Literal["ok", "duplicate", "stale_fence", "gap", "diverged", "cancelled"])
+AckStatus = TypeAliasType("AckStatus", Literal['ok', 'duplicate', 'stale_fence', 'gap', 'diverged', 'cancelled'])
 
 
 class AdaptiveKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["adaptive_kl"]
+    type: Literal['adaptive_kl']
     head_mass: Annotated[float, Field(gt=0.0, lt=1.0)] = 0.5
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
@@ -36,49 +30,37 @@ class AdaptiveKlObjective(WireModel):
     kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
-Beta = TypeAliasType("Beta", Annotated[float, Field(description="null: 0.1, and 2.0 for simpo", gt=0.0, le=100.0)])
+Beta = TypeAliasType("Beta", Annotated[float, Field(description='null: 0.1, and 2.0 for simpo', gt=0.0, le=100.0)])
 
 
 Beta1 = TypeAliasType("Beta1", Annotated[float, Field(ge=0.0, lt=1.0)])
 
 
 BlobKey = TypeAliasType(
-    "BlobKey", Annotated[str, Field(pattern="^[0-9A-Za-z_]{1,80}\\/[0-9A-Za-z_]{1,80}\\/[0-9]{1,10}\\/[0-9a-f]{64}$")]
+    "BlobKey", Annotated[str, Field(pattern='^[0-9A-Za-z_]{1,80}\\/[0-9A-Za-z_]{1,80}\\/[0-9]{1,10}\\/[0-9a-f]{64}$')]
 )
 
 
 class BlobRef(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     key: BlobKey
     bytes: Annotated[int, Field(ge=0, le=33554432)]
     sha256: Sha256
 
 
 class BlobStored(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    object: Literal["blob"]
+    object: Literal['blob']
     key: BlobKey
     bytes: Annotated[int, Field(ge=0, le=9007199254740991)]
     sha256: Sha256
 
 
 class Cancel(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["cancel"]
+    type: Literal['cancel']
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
 
 
 class Capabilities(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     kinds: Annotated[list[JobKind], Field(min_length=1)]
     models: list[str]
     device: str
@@ -88,10 +70,7 @@ CheckpointAtItem = TypeAliasType("CheckpointAtItem", Annotated[int, Field(ge=0, 
 
 
 class CheckpointDone(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["checkpoint"]
+    type: Literal['checkpoint']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -104,9 +83,6 @@ CheckpointEvery = TypeAliasType("CheckpointEvery", Annotated[int, Field(ge=-9007
 
 
 class Choice(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: Annotated[int, Field(ge=0, le=9007199254740991)]
     sample: Annotated[int, Field(ge=0, le=9007199254740991)]
     text: str
@@ -116,19 +92,13 @@ class Choice(WireModel):
 
 
 class CompareOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["compare"]
+    kind: Literal['compare']
     items: list[ComparedPair]
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class ComparePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["compare"]
+    kind: Literal['compare']
     teacher: ModelRef
     student: ModelRef
     template: Template
@@ -137,45 +107,30 @@ class ComparePayload(WireModel):
 
 
 class ComparedAnswer(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     response: str
     finish_reason: FinishReason
     scored: ScoredResponse
 
 
 class ComparedPair(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     teacher: ComparedAnswer
     student: ComparedAnswer
 
 
 class CompleteItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     prompt: Prompt2 | TokenIds | Messages
     seeds: Annotated[list[Seed], Field(max_length=128, min_length=1)]
 
 
 class CompleteOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["complete"]
+    kind: Literal['complete']
     prompts: list[ReadPrompt]
     choices: list[Choice]
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class CompletePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["complete"]
+    kind: Literal['complete']
     model: ModelRef
     items: Annotated[list[CompleteItem], Field(max_length=128, min_length=1)]
     settings: CompletionSettings
@@ -185,9 +140,6 @@ class CompletePayload(WireModel):
 
 
 class CompletionSettings(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     max_new_tokens: Annotated[int, Field(ge=0, le=16384)]
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
@@ -196,10 +148,7 @@ class CompletionSettings(WireModel):
 
 
 class Delta(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["delta"]
+    type: Literal['delta']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -208,54 +157,39 @@ class Delta(WireModel):
 
 
 class Difference(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     responses: Annotated[int, Field(ge=1, le=9007199254740991)]
     tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
     mean: Annotated[float, Field(ge=0.0)]
     max: Annotated[float, Field(ge=0.0)]
-    allowed: Annotated[float, Field(description="the mean above which an export is refused", gt=0.0)]
+    allowed: Annotated[float, Field(description='the mean above which an export is refused', gt=0.0)]
 
 
 class DpkdObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["dpkd"]
-    granularity: Literal["token", "sequence"] = "token"
-    variant: Literal["sigmoid", "ipo", "dpop", "simpo"] = "sigmoid"
-    beta: Annotated[Beta | None, Field(description="null: 0.1, and 2.0 for simpo")] = None
+    type: Literal['dpkd']
+    granularity: Literal['token', 'sequence'] = 'token'
+    variant: Literal['sigmoid', 'ipo', 'dpop', 'simpo'] = 'sigmoid'
+    beta: Annotated[Beta | None, Field(description='null: 0.1, and 2.0 for simpo')] = None
     label_smoothing: Annotated[float, Field(ge=0.0, lt=0.5)] = 0
     length_normalize: bool = False
     reference_free: bool = False
-    lambda_: Annotated[float, Field(alias="lambda", description="dpop's weight", ge=0.0, le=1000000.0)] = 50
+    lambda_: Annotated[float, Field(alias='lambda', description="dpop's weight", ge=0.0, le=1000000.0)] = 50
     gamma: Annotated[float, Field(description="simpo's target margin", ge=0.0, le=1000.0)] = 1
-    pairs: Literal["sampled", "data"] = "sampled"
+    pairs: Literal['sampled', 'data'] = 'sampled'
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
     kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class Drain(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["drain"]
+    type: Literal['drain']
     move_to: str | None
 
 
 class EdgeArtifact(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     model: EdgeModel
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
 
 
 class EdgeModel(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     precision: Precision
     architecture: str
     parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -268,10 +202,10 @@ class EdgeModel(WireModel):
     likeliest: Annotated[
         int,
         Field(
-            description="tokens that the graph gives of each position, the likeliest first", ge=1, le=9007199254740991
+            description='tokens that the graph gives of each position, the likeliest first', ge=1, le=9007199254740991
         ),
     ]
-    end_id: Annotated[EndId | None, Field(description="closes a response under chat and alpaca")]
+    end_id: Annotated[EndId | None, Field(description='closes a response under chat and alpaca')]
     stop_ids: Annotated[list[StopId], Field(max_length=64)]
     weights_digest: Sha256
     tokenizer_digest: Sha256
@@ -279,65 +213,47 @@ class EdgeModel(WireModel):
 
 
 EndId = TypeAliasType(
-    "EndId", Annotated[int, Field(description="closes a response under chat and alpaca", ge=0, le=9007199254740991)]
+    "EndId", Annotated[int, Field(description='closes a response under chat and alpaca', ge=0, le=9007199254740991)]
 )
 
 
 class ExportOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["export"]
+    kind: Literal['export']
     model: EdgeModel
     difference: Difference
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
 
 
 class ExportPayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["export"]
+    kind: Literal['export']
     model: ModelRef
     precision: Precision
 
 
 class Fail(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["fail"]
+    type: Literal['fail']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
     lineage: Lineage | None
-    code: Annotated[str, Field(pattern="^[a-z_]{1,64}$")]
+    code: Annotated[str, Field(pattern='^[a-z_]{1,64}$')]
     detail: Annotated[str, Field(max_length=4000)]
     retryable: bool
 
 
 class FileRef(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    name: Annotated[str, Field(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$")]
+    name: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}$')]
     bytes: Annotated[int, Field(ge=0, le=9007199254740991)]
     sha256: Sha256
     parts: Annotated[list[BlobRef], Field(max_length=4096, min_length=1)]
 
 
 class FilesSource(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["files"]
+    type: Literal['files']
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
 
 
 class Fingerprint(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     torch: str
     device: str
     cpu_capability: str
@@ -346,17 +262,15 @@ class Fingerprint(WireModel):
     world_size: Annotated[int, Field(ge=1, le=9007199254740991)]
     attention: str
     compile: str
+    engine: Annotated[int, Field(ge=0, le=9007199254740991)] = 0
     digest: Sha256
 
 
-FinishReason = TypeAliasType("FinishReason", Literal["stop", "length"])
+FinishReason = TypeAliasType("FinishReason", Literal['stop', 'length'])
 
 
 class ForwardKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["forward_kl"]
+    type: Literal['forward_kl']
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
@@ -364,35 +278,23 @@ class ForwardKlObjective(WireModel):
 
 
 class GenerateBatch(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     batch: Annotated[int, Field(ge=0, le=9007199254740991)]
     items: Annotated[list[GenerateItem], Field(max_length=32, min_length=1)]
 
 
 class GenerateItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: str
     seed: Seed
     prompt: Prompt
 
 
 class GenerateOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["generate"]
+    kind: Literal['generate']
     batches: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class GeneratePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["generate"]
+    kind: Literal['generate']
     evaluation: Id
     model: ModelRef
     template: Template
@@ -402,9 +304,6 @@ class GeneratePayload(WireModel):
 
 
 class GeneratedItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: str
     seed: Seed
     response: str
@@ -413,9 +312,6 @@ class GeneratedItem(WireModel):
 
 
 class Generation(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 64
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
@@ -424,14 +320,11 @@ class Generation(WireModel):
     seeds: Annotated[list[Seed], Field(max_length=32, min_length=1)] = [10]
 
 
-GgufFile = TypeAliasType("GgufFile", Annotated[str, Field(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$")])
+GgufFile = TypeAliasType("GgufFile", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,127}\\.gguf$')])
 
 
 class GraderReward(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    grader: Literal["exact_match"]
+    grader: Literal['exact_match']
 
 
 Head = TypeAliasType(
@@ -440,17 +333,11 @@ Head = TypeAliasType(
 
 
 class HeldLease(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
 
 
 class HeldRun(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     run: Id
     lineage: Annotated[int, Field(ge=0, le=9007199254740991)]
     head: Annotated[int, Field(ge=0, le=9007199254740991)]
@@ -458,53 +345,42 @@ class HeldRun(WireModel):
 
 
 class Hello(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["hello"]
+    type: Literal['hello']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
-    protocol: Annotated[int, Field(ge=1, le=1)]
-    worker: Annotated[str, Field(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$")]
-    boot: Annotated[str, Field(pattern="^[0-9a-f]{32}$")]
+    protocol: Annotated[int, Field(description='the newest that the worker speaks', ge=1, le=9007199254740991)]
+    protocol_least: Annotated[ProtocolLeast | None, Field(description='the oldest; null: no other')] = None
+    worker: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$')]
+    boot: Annotated[str, Field(pattern='^[0-9a-f]{32}$')]
     capabilities: Capabilities
     fingerprint: Fingerprint
     slots: Annotated[int, Field(ge=1, le=64)]
     requests: Annotated[
         int,
-        Field(description="leases of requests (score, complete, tokenize) at one time, beside the slots", ge=1, le=256),
+        Field(description='leases of requests (score, complete, tokenize) at one time, beside the slots', ge=1, le=256),
     ]
     runs: Annotated[list[HeldRun], Field(max_length=64)]
-    leases: Annotated[list[HeldLease], Field(max_length=64)]
+    leases: Annotated[list[HeldLease], Field(max_length=320)]
 
 
 class HubSource(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["hub"]
-    repo: Annotated[str, Field(pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$")]
-    revision: Annotated[str, Field(pattern="^[0-9a-f]{40}$")]
+    type: Literal['hub']
+    repo: Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,95}\\/[0-9A-Za-z][0-9A-Za-z._-]{0,95}$')]
+    revision: Annotated[str, Field(pattern='^[0-9a-f]{40}$')]
     gguf_file: GgufFile | None = None
 
 
-Id = TypeAliasType("Id", Annotated[str, Field(pattern="^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$")])
+Id = TypeAliasType("Id", Annotated[str, Field(pattern='^[a-z]+_[0-9A-Za-z]{1,64}(@[0-9]{1,9}(\\.[0-9]{1,6})?)?$')])
 
 
 Id1 = TypeAliasType("Id1", Annotated[int, Field(ge=0, le=9007199254740991)])
 
 
 class ImplicitReward(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     implicit: ModelName
 
 
 class InitConfig(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    model_type: Literal["llama"] = "llama"
+    model_type: Literal['llama'] = 'llama'
     hidden_size: Annotated[int, Field(ge=8, le=16384)]
     intermediate_size: Annotated[int, Field(ge=8, le=65536)]
     num_hidden_layers: Annotated[int, Field(ge=1, le=1024)]
@@ -515,20 +391,14 @@ class InitConfig(WireModel):
 
 
 class InitSource(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["init"]
+    type: Literal['init']
     config: InitConfig
     tokenizer: StoredModel
     seed: Seed
 
 
 class Items(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["items"]
+    type: Literal['items']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -537,39 +407,25 @@ class Items(WireModel):
 
 
 class JobAck(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     job: Id
     status: AckStatus
     ttl_ms: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
-JobKind = TypeAliasType(
-    "JobKind",
-    Literal[
-        "prepare", "score", "complete", "tokenize", "compare", "generate", "prefer", "train", "export", "generate_edge"
-    ],
-)
+JobKind = TypeAliasType("JobKind", Literal['prepare', 'score', 'complete', 'tokenize', 'compare', 'generate', 'prefer', 'train', 'export', 'generate_edge'])
 
 
 class JobTick(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
     tick: Annotated[int, Field(ge=0, le=9007199254740991)]
-    phase: Literal["loading", "replaying", "working", "uploading"]
+    phase: Literal['loading', 'replaying', 'working', 'uploading']
     done: Annotated[int, Field(ge=0, le=9007199254740991)]
     total: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class JsdObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["jsd"]
+    type: Literal['jsd']
     interpolation: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
@@ -590,10 +446,7 @@ LayerIndices1 = TypeAliasType("LayerIndices1", Annotated[list[LayerIndices1Item]
 
 
 class Lease(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["lease"]
+    type: Literal['lease']
     job: Id
     project: Id
     attempt: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -605,9 +458,6 @@ class Lease(WireModel):
 
 
 class LikelyToken(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     id: Annotated[int, Field(ge=0, le=9007199254740991)]
     text: str
     logprob: float
@@ -617,10 +467,7 @@ Lineage = TypeAliasType("Lineage", Annotated[int, Field(ge=0, le=900719925474099
 
 
 class LocalSource(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["local"]
+    type: Literal['local']
     name: Name
 
 
@@ -628,19 +475,13 @@ Logprobs = TypeAliasType("Logprobs", Annotated[int, Field(ge=0, le=20)])
 
 
 class Lora(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     rank: Annotated[int, Field(ge=1, le=1024)] = 16
     alpha: Annotated[float, Field(gt=0.0, le=4096.0)] = 32
-    targets: Annotated[list[Target], Field(max_length=32, min_length=1)] = ["all-linear"]
+    targets: Annotated[list[Target], Field(max_length=32, min_length=1)] = ['all-linear']
 
 
 class Message(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    role: Literal["system", "user", "assistant"]
+    role: Literal['system', 'user', 'assistant']
     content: Annotated[str, Field(max_length=200000)]
 
 
@@ -651,20 +492,14 @@ MicroBatchTokens = TypeAliasType("MicroBatchTokens", Annotated[int, Field(ge=16,
 
 
 class MiniLlmObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["minillm"]
+    type: Literal['minillm']
     length_normalize: bool = True
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
     kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 0.5
 
 
 class Mismatch(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["mismatch"]
+    type: Literal['mismatch']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -675,14 +510,11 @@ class Mismatch(WireModel):
 
 
 ModelBase = TypeAliasType(
-    "ModelBase", Annotated[HubSource | LocalSource | FilesSource | InitSource, Field(discriminator="type")]
+    "ModelBase", Annotated[HubSource | LocalSource | FilesSource | InitSource, Field(discriminator='type')]
 )
 
 
 class ModelFacts(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     architecture: str
     layers: Annotated[int, Field(ge=1, le=9007199254740991)]
     parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -700,16 +532,13 @@ ModelName = TypeAliasType(
         str,
         Field(
             description="a model's id, its name in the project, a checkpoint such as run_x@120, or, of evaluations, an export such as run_x@120:int8",
-            pattern="^[0-9A-Za-z][0-9A-Za-z._@:-]{0,127}$",
+            pattern='^[0-9A-Za-z][0-9A-Za-z._@:-]{0,127}$',
         ),
     ],
 )
 
 
 class ModelRef(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     model: Id
     base: ModelBase
     layer_indices: LayerIndices1 | None
@@ -722,32 +551,26 @@ Name = TypeAliasType(
         str,
         Field(
             description="1 to 64 letters, digits, '.', '_' or '-'; begins with a letter or a digit",
-            pattern="^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$",
+            pattern='^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$',
         ),
     ],
 )
 
 
 class Optimizer(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["adamw", "adamw_8bit"] = "adamw"
+    type: Literal['adamw', 'adamw_8bit'] = 'adamw'
     learning_rate: Annotated[float, Field(gt=0.0, le=1.0)] = 0.0005
     min_learning_rate: Annotated[float, Field(ge=0.0, le=1.0)] = 0
     weight_decay: Annotated[float, Field(ge=0.0, le=1.0)] = 0.01
     betas: Annotated[list[Beta1], Field(max_length=2, min_length=2)] = [0.9, 0.999]
-    schedule: Literal["cosine", "linear", "constant"] = "cosine"
+    schedule: Literal['cosine', 'linear', 'constant'] = 'cosine'
     warmup_steps: Annotated[int, Field(ge=0, le=1000000)] = 0
     total_steps: Annotated[int, Field(ge=1, le=1000000)] = 300
     grad_clip: Annotated[float, Field(gt=0.0, le=1000000.0)] = 1
 
 
 class OutOfMemory(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["oom"]
+    type: Literal['oom']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -759,17 +582,11 @@ class OutOfMemory(WireModel):
 
 
 class Pair(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     chosen: Annotated[str, Field(max_length=200000)]
     rejected: Annotated[str, Field(max_length=200000)]
 
 
 class PairSide(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     response: str | None
     finish_reason: FinishReason | None
     num_tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
@@ -778,10 +595,7 @@ class PairSide(WireModel):
 
 
 class Pairs(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["pairs"]
+    type: Literal['pairs']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -790,9 +604,6 @@ class Pairs(WireModel):
 
 
 class PhaseSeconds(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     data: Annotated[float, Field(ge=0.0)]
     teacher: Annotated[float, Field(ge=0.0)]
     forward: Annotated[float, Field(ge=0.0)]
@@ -802,9 +613,6 @@ class PhaseSeconds(WireModel):
 
 
 class Piece(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: Annotated[int, Field(ge=0, le=9007199254740991)]
     sample: Annotated[int, Field(ge=0, le=9007199254740991)]
     text: str
@@ -812,38 +620,26 @@ class Piece(WireModel):
 
 
 class PlainText(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     data: SplitRef
     coef: Annotated[float, Field(gt=0.0)]
 
 
 class PlanEntry(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    from_: Annotated[int, Field(alias="from", ge=1, le=9007199254740991)]
+    from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
     micro_batch_tokens: MicroBatchTokens | None
     head_chunk: Annotated[int, Field(ge=1, le=65536)]
-    share_prefixes: bool = False
+    share_prefixes: bool | None = None
 
 
-Precision = TypeAliasType("Precision", Literal["fp32", "int8", "int4"])
+Precision = TypeAliasType("Precision", Literal['fp32', 'int8', 'int4'])
 
 
 class PreferBatch(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     batch: Annotated[int, Field(ge=0, le=9007199254740991)]
     items: Annotated[list[PreferItem], Field(max_length=32, min_length=1)]
 
 
 class PreferItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: str
     seed: Seed
     prompt: Prompt
@@ -851,18 +647,12 @@ class PreferItem(WireModel):
 
 
 class PreferOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["prefer"]
+    kind: Literal['prefer']
     batches: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class PreferPayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["prefer"]
+    kind: Literal['prefer']
     evaluation: Id
     teacher: ModelRef
     student: ModelRef
@@ -872,28 +662,19 @@ class PreferPayload(WireModel):
 
 
 class PrepareOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["prepare"]
+    kind: Literal['prepare']
     facts: ModelFacts
 
 
 class PreparePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["prepare"]
+    kind: Literal['prepare']
     model: ModelRef
 
 
 class Progress(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["progress"]
+    type: Literal['progress']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
-    jobs: Annotated[list[JobTick], Field(max_length=64)]
+    jobs: Annotated[list[JobTick], Field(max_length=320)]
 
 
 Prompt1 = TypeAliasType("Prompt1", Annotated[str, Field(max_length=200000, min_length=1)])
@@ -905,32 +686,28 @@ Prompt = TypeAliasType("Prompt", Prompt1 | Messages)
 Prompt2 = TypeAliasType("Prompt2", Annotated[str, Field(max_length=1000000)])
 
 
+ProtocolLeast = TypeAliasType(
+    "ProtocolLeast", Annotated[int, Field(description='the oldest; null: no other', ge=1, le=9007199254740991)]
+)
+
+
 class ReadPrompt(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     num_tokens: Annotated[int, Field(ge=1, le=9007199254740991)]
     text: str | None
     logprobs: TokenLogprobs | None
 
 
 class ReconcileItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
-    action: Literal["keep", "drop"]
+    action: Literal['keep', 'drop']
 
 
 Reference = TypeAliasType("Reference", Annotated[str, Field(max_length=200000)])
 
 
 class Refuse(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["refuse"]
+    type: Literal['refuse']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -945,10 +722,7 @@ Response = TypeAliasType("Response", Annotated[str, Field(max_length=200000)])
 
 
 class Result(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["result"]
+    type: Literal['result']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     fence: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -958,10 +732,7 @@ class Result(WireModel):
 
 
 class ResumeStateDone(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["resume_state"]
+    type: Literal['resume_state']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -971,10 +742,7 @@ class ResumeStateDone(WireModel):
 
 
 class ReverseKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["reverse_kl"]
+    type: Literal['reverse_kl']
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
@@ -985,10 +753,7 @@ Reward = TypeAliasType("Reward", GraderReward | ImplicitReward)
 
 
 class RewardKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["reward_kl"]
+    type: Literal['reward_kl']
     reward: Reward
     beta: Annotated[float, Field(gt=0.0, le=100.0)] = 0.1
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
@@ -996,9 +761,6 @@ class RewardKlObjective(WireModel):
 
 
 class Row(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     id: RowId
     split: Name
     prompt: Prompt
@@ -1007,14 +769,11 @@ class Row(WireModel):
     references: Annotated[list[Reference], Field(max_length=64, min_length=1)]
 
 
-RowId = TypeAliasType("RowId", Annotated[str, Field(pattern="^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$")])
+RowId = TypeAliasType("RowId", Annotated[str, Field(pattern='^[0-9A-Za-z][0-9A-Za-z._:-]{0,127}$')])
 
 
 class Rows(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["rows"]
+    type: Literal['rows']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -1024,9 +783,6 @@ class Rows(WireModel):
 
 
 class RowsReport(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     kept: Annotated[int, Field(ge=0, le=9007199254740991)]
     skipped: Annotated[int, Field(ge=0, le=9007199254740991)]
     skipped_examples: Annotated[list[SkippedExample], Field(max_length=20)]
@@ -1034,23 +790,20 @@ class RowsReport(WireModel):
 
 
 class RunSpec(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     teacher: ModelRef | None
     student: ModelRef
     data: SplitRef
-    responses: Literal["data", "teacher"]
+    responses: Literal['data', 'teacher']
     teacher_sampling: TeacherSampling
     plain_text: PlainText | None
-    reward_model: Annotated[ModelRef | None, Field(description="the checkpoint of an implicit reward")]
+    reward_model: Annotated[ModelRef | None, Field(description='the checkpoint of an implicit reward')]
     template: Template
     max_prompt_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
     max_length: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
     objective: Objective
     optimizer: Optimizer
     batch_size: Annotated[int, Field(ge=-9007199254740991, le=9007199254740991)]
-    dtype: Literal["float32", "bfloat16"]
+    dtype: Literal['float32', 'bfloat16']
     lora: Lora | None
     gradient_checkpointing: bool
     seed: Seed
@@ -1059,29 +812,20 @@ class RunSpec(WireModel):
 
 
 class SampledRow(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     place: Annotated[
         int,
-        Field(description="(step - 1) * batch_size + index in the batch; for the teacher 0", ge=0, le=9007199254740991),
+        Field(description='(step - 1) * batch_size + index in the batch; for the teacher 0', ge=0, le=9007199254740991),
     ]
     row: str
     ids: Annotated[list[Id1], Field(min_length=1)]
 
 
 class SampledRows(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     rows: Annotated[list[SampledRow], Field(min_length=1)]
 
 
 class Samples(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["samples"]
+    type: Literal['samples']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -1091,21 +835,15 @@ class Samples(WireModel):
 
 
 class SamplesRef(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     source: SamplesSource
     n: Annotated[int, Field(ge=1, le=9007199254740991)]
     blob: BlobRef
 
 
-SamplesSource = TypeAliasType("SamplesSource", Literal["student", "teacher"])
+SamplesSource = TypeAliasType("SamplesSource", Literal['student', 'teacher'])
 
 
 class Sampling(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 1
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
     max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 128
@@ -1113,28 +851,19 @@ class Sampling(WireModel):
 
 
 class ScoreItem(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     prompt: Prompt
     responses: Annotated[list[Response], Field(max_length=64, min_length=1)]
 
 
 class ScoreOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["score"]
+    kind: Literal['score']
     items: list[list[ScoredResponse]]
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
     teacher_cache: TeacherCacheUse
 
 
 class ScorePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["score"]
+    kind: Literal['score']
     teacher: ModelRef
     student: ModelRef
     template: Template
@@ -1142,9 +871,6 @@ class ScorePayload(WireModel):
 
 
 class ScoredPair(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     item: str
     seed: Seed
     chosen: PairSide
@@ -1152,9 +878,6 @@ class ScoredPair(WireModel):
 
 
 class ScoredResponse(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     token_ids: list[TokenId]
     token_texts: list[str]
     teacher_logprobs: list[float]
@@ -1165,30 +888,21 @@ Seed = TypeAliasType("Seed", Annotated[int, Field(ge=0, le=4294967295)])
 
 
 class SeqKdObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["seqkd"]
+    type: Literal['seqkd']
     kd_ratio: Annotated[float, Field(ge=0.0, le=1.0)] = 1
 
 
 class SftObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["sft"]
+    type: Literal['sft']
 
 
 Sha256 = TypeAliasType(
-    "Sha256", Annotated[str, Field(description="SHA-256, 64 lower-case hexadecimal digits", pattern="^[0-9a-f]{64}$")]
+    "Sha256", Annotated[str, Field(description='SHA-256, 64 lower-case hexadecimal digits', pattern='^[0-9a-f]{64}$')]
 )
 
 
 class SkewForwardKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["skew_forward_kl"]
+    type: Literal['skew_forward_kl']
     skew: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
@@ -1197,10 +911,7 @@ class SkewForwardKlObjective(WireModel):
 
 
 class SkewReverseKlObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["skew_reverse_kl"]
+    type: Literal['skew_reverse_kl']
     skew: Annotated[float, Field(ge=0.0, lt=1.0)] = 0.1
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
@@ -1209,17 +920,11 @@ class SkewReverseKlObjective(WireModel):
 
 
 class SkippedExample(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     row: str
     reason: str
 
 
 class SplitRef(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     dataset: Id
     split: Name
     rows: Annotated[int, Field(ge=1, le=9007199254740991)]
@@ -1227,10 +932,7 @@ class SplitRef(WireModel):
 
 
 class StepDone(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["step"]
+    type: Literal['step']
     seq: Annotated[int, Field(ge=1, le=9007199254740991)]
     job: Id
     run: Id
@@ -1245,45 +947,28 @@ class StepDone(WireModel):
 FromWorker = TypeAliasType(
     "FromWorker",
     Annotated[
-        Hello
-        | Progress
-        | Rows
-        | StepDone
-        | OutOfMemory
-        | Samples
-        | Mismatch
-        | CheckpointDone
-        | ResumeStateDone
-        | Items
-        | Pairs
-        | Delta
-        | Result
-        | Fail
-        | Refuse,
-        Field(discriminator="type"),
+        Hello | Progress | Rows | StepDone | OutOfMemory | Samples | Mismatch | CheckpointDone | ResumeStateDone | Items | Pairs | Delta | Result | Fail | Refuse,
+        Field(discriminator='type'),
     ],
 )
 
 
 class StepMetrics(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     loss: float
-    loss_lm: Annotated[float | None, Field(alias="loss/lm")]
-    loss_distill: Annotated[float | None, Field(alias="loss/distill")]
-    loss_plain_text: Annotated[float | None, Field(alias="loss/plain_text")]
-    margin_token_mean: Annotated[float | None, Field(alias="margin/token_mean")]
+    loss_lm: Annotated[float | None, Field(alias='loss/lm')]
+    loss_distill: Annotated[float | None, Field(alias='loss/distill')]
+    loss_plain_text: Annotated[float | None, Field(alias='loss/plain_text')]
+    margin_token_mean: Annotated[float | None, Field(alias='margin/token_mean')]
     argmax_agreement: float | None
-    rewards_chosen: Annotated[float | None, Field(alias="rewards/chosen")]
-    rewards_rejected: Annotated[float | None, Field(alias="rewards/rejected")]
-    rewards_margins: Annotated[float | None, Field(alias="rewards/margins")]
-    rewards_accuracies: Annotated[float | None, Field(alias="rewards/accuracies")]
-    reward_mean: Annotated[float | None, Field(alias="reward/mean")]
-    kl_forward: Annotated[float | None, Field(alias="kl/forward")]
-    kl_reverse: Annotated[float | None, Field(alias="kl/reverse")]
-    entropy_teacher: Annotated[float | None, Field(alias="entropy/teacher")]
-    entropy_student: Annotated[float | None, Field(alias="entropy/student")]
+    rewards_chosen: Annotated[float | None, Field(alias='rewards/chosen')]
+    rewards_rejected: Annotated[float | None, Field(alias='rewards/rejected')]
+    rewards_margins: Annotated[float | None, Field(alias='rewards/margins')]
+    rewards_accuracies: Annotated[float | None, Field(alias='rewards/accuracies')]
+    reward_mean: Annotated[float | None, Field(alias='reward/mean')]
+    kl_forward: Annotated[float | None, Field(alias='kl/forward')]
+    kl_reverse: Annotated[float | None, Field(alias='kl/reverse')]
+    entropy_teacher: Annotated[float | None, Field(alias='entropy/teacher')]
+    entropy_student: Annotated[float | None, Field(alias='entropy/student')]
     grad_norm: float
     learning_rate: float
     tokens: Annotated[int, Field(ge=0, le=9007199254740991)]
@@ -1292,7 +977,7 @@ class StepMetrics(WireModel):
     phases: PhaseSeconds
     teacher_cache: TeacherCache
     memory_bytes: Annotated[
-        int, Field(description="high-water mark of the process, or of the GPU", ge=0, le=9007199254740991)
+        int, Field(description='high-water mark of the process, or of the GPU', ge=0, le=9007199254740991)
     ]
 
 
@@ -1303,43 +988,31 @@ StopItem = TypeAliasType("StopItem", Annotated[str, Field(max_length=100, min_le
 
 
 StoredModel = TypeAliasType(
-    "StoredModel", Annotated[HubSource | LocalSource | FilesSource, Field(discriminator="type")]
+    "StoredModel", Annotated[HubSource | LocalSource | FilesSource, Field(discriminator='type')]
 )
 
 
 class StoredState(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     step: Annotated[int, Field(ge=0, le=9007199254740991)]
     sha256: Sha256
     parameters: Annotated[int, Field(ge=1, le=9007199254740991)]
     files: Annotated[list[FileRef], Field(max_length=64, min_length=1)]
 
 
-Target = TypeAliasType("Target", Annotated[str, Field(pattern="^[0-9A-Za-z_.-]{1,64}$")])
+Target = TypeAliasType("Target", Annotated[str, Field(pattern='^[0-9A-Za-z_.-]{1,64}$')])
 
 
 class TeacherCache(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     hits: Annotated[int, Field(ge=0, le=9007199254740991)]
     misses: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class TeacherCacheUse(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     hits: Annotated[int, Field(ge=0, le=9007199254740991)]
     misses: Annotated[int, Field(ge=0, le=9007199254740991)]
 
 
 class TeacherSampling(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     temperature: Annotated[float, Field(ge=0.0, le=10.0)] = 0
     top_p: Annotated[float, Field(gt=0.0, le=1.0)] = 1
     max_new_tokens: Annotated[int, Field(ge=1, le=1024)] = 128
@@ -1348,7 +1021,7 @@ class TeacherSampling(WireModel):
 Template = TypeAliasType(
     "Template",
     Annotated[
-        Literal["chat", "alpaca", "raw"],
+        Literal['chat', 'alpaca', 'raw'],
         Field(description="how a prompt becomes text: the model's chat template, Alpaca's, or exactly as given"),
     ],
 )
@@ -1364,9 +1037,6 @@ TokenIds = TypeAliasType("TokenIds", Annotated[list[TokenId], Field(max_length=1
 
 
 class TokenLogprobs(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     token_ids: TokenIds
     token_texts: list[str]
     logprobs: list[float | None]
@@ -1374,10 +1044,7 @@ class TokenLogprobs(WireModel):
 
 
 class TokenizeOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["tokenize"]
+    kind: Literal['tokenize']
     tokens: list[TokenIds]
     texts: list[str]
     bos_token: str | None
@@ -1387,10 +1054,7 @@ class TokenizeOutput(WireModel):
 
 
 class TokenizePayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["tokenize"]
+    kind: Literal['tokenize']
     model: ModelRef
     texts: Annotated[list[Text], Field(max_length=1024)]
     tokens: Annotated[list[TokenIds], Field(max_length=1024)]
@@ -1398,10 +1062,7 @@ class TokenizePayload(WireModel):
 
 
 class TrainOutput(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["train"]
+    kind: Literal['train']
     head: Annotated[int, Field(ge=0, le=9007199254740991)]
     state_sha256: Sha256 | None
 
@@ -1409,28 +1070,17 @@ class TrainOutput(WireModel):
 Output = TypeAliasType(
     "Output",
     Annotated[
-        PrepareOutput
-        | ScoreOutput
-        | CompleteOutput
-        | TokenizeOutput
-        | CompareOutput
-        | GenerateOutput
-        | PreferOutput
-        | TrainOutput
-        | ExportOutput,
-        Field(discriminator="kind"),
+        PrepareOutput | ScoreOutput | CompleteOutput | TokenizeOutput | CompareOutput | GenerateOutput | PreferOutput | TrainOutput | ExportOutput,
+        Field(discriminator='kind'),
     ],
 )
 
 
 class TrainPayload(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    kind: Literal["train"]
+    kind: Literal['train']
     run: Id
     spec: RunSpec
-    from_: Annotated[int, Field(alias="from", ge=1, le=9007199254740991)]
+    from_: Annotated[int, Field(alias='from', ge=1, le=9007199254740991)]
     to: Annotated[int, Field(ge=0, le=9007199254740991)]
     head_hash: Sha256 | None
     plan: Annotated[list[PlanEntry], Field(min_length=1)]
@@ -1444,16 +1094,8 @@ class TrainPayload(WireModel):
 Payload = TypeAliasType(
     "Payload",
     Annotated[
-        PreparePayload
-        | ScorePayload
-        | CompletePayload
-        | TokenizePayload
-        | ComparePayload
-        | GeneratePayload
-        | PreferPayload
-        | TrainPayload
-        | ExportPayload,
-        Field(discriminator="kind"),
+        PreparePayload | ScorePayload | CompletePayload | TokenizePayload | ComparePayload | GeneratePayload | PreferPayload | TrainPayload | ExportPayload,
+        Field(discriminator='kind'),
     ],
 )
 
@@ -1462,10 +1104,7 @@ TtlMs = TypeAliasType("TtlMs", Annotated[int, Field(ge=0, le=9007199254740991)])
 
 
 class TvdObjective(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["tvd"]
+    type: Literal['tvd']
     temperature: Annotated[float, Field(ge=0.01, le=100.0)] = 1
     on_policy_fraction: Annotated[float, Field(ge=0.0, le=1.0)] = 0
     sampling: Annotated[Sampling, Field(validate_default=True)] = {}
@@ -1475,46 +1114,29 @@ class TvdObjective(WireModel):
 Objective = TypeAliasType(
     "Objective",
     Annotated[
-        DpkdObjective
-        | RewardKlObjective
-        | SftObjective
-        | SeqKdObjective
-        | MiniLlmObjective
-        | ForwardKlObjective
-        | ReverseKlObjective
-        | JsdObjective
-        | SkewForwardKlObjective
-        | SkewReverseKlObjective
-        | TvdObjective
-        | AdaptiveKlObjective,
-        Field(discriminator="type"),
+        DpkdObjective | RewardKlObjective | SftObjective | SeqKdObjective | MiniLlmObjective | ForwardKlObjective | ReverseKlObjective | JsdObjective | SkewForwardKlObjective | SkewReverseKlObjective | TvdObjective | AdaptiveKlObjective,
+        Field(discriminator='type'),
     ],
 )
 
 
 class Welcome(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
-    type: Literal["welcome"]
+    type: Literal['welcome']
     re: Annotated[int, Field(ge=1, le=9007199254740991)]
-    protocol: Annotated[int, Field(ge=1, le=1)]
+    protocol: Annotated[int, Field(description='what is spoken on this socket', ge=1, le=9007199254740991)]
     worker: Id
     lease_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
     contact_ms: Annotated[
-        int, Field(description="stop all work after this long without an ack of progress", ge=1, le=9007199254740991)
+        int, Field(description='stop all work after this long without an ack of progress', ge=1, le=9007199254740991)
     ]
     progress_ms: Annotated[int, Field(ge=1, le=9007199254740991)]
     reconcile: list[ReconcileItem]
 
 
-ToWorker = TypeAliasType("ToWorker", Annotated[Welcome | Lease | Ack | Cancel | Drain, Field(discriminator="type")])
+ToWorker = TypeAliasType("ToWorker", Annotated[Welcome | Lease | Ack | Cancel | Drain, Field(discriminator='type')])
 
 
 class Wire(WireModel):
-    model_config = ConfigDict(
-        extra="forbid",
-    )
     from_worker: FromWorker
     to_worker: ToWorker
     row: Row

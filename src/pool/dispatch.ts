@@ -10,7 +10,7 @@ import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
 import { openLineage } from "./lineage.ts";
 import { leaseCost, needsOf, seatOf, spanOf, stepSeconds } from "./queue.ts";
 import { recordEvaluation, recordJob, refreshRun } from "./record.ts";
-import { ownSeats, schedule } from "./schedule.ts";
+import { laneOf, ownSeats, schedule } from "./schedule.ts";
 import type { Candidate, Grant, Round, Seat } from "./schedule.ts";
 import { batchSpan } from "./span.ts";
 import type { TrainSpan } from "./span.ts";
@@ -73,11 +73,11 @@ function lease(turn: Turn, grant: Grant): void {
   const job = jobs.get(grant.job);
   const worker = workers.get(grant.boot);
   if (job === null || worker === null) throw new Error(`granted ${grant.job} to ${grant.boot}, of which one is gone`);
-  const fingerprint = worker.fingerprint.digest;
+  const { digest: fingerprint, engine } = worker.fingerprint;
   const before = job.run === null ? null : runs.get(job.run);
   if (before !== null) {
-    if (grant.newLineage) openLineage(turn, before, fingerprint);
-    else if (before.head === 0) runs.update(before.id, { fingerprint });
+    if (grant.newLineage) openLineage(turn, before, worker.fingerprint);
+    else if (before.head === 0) runs.update(before.id, { fingerprint, engine });
   }
   const run = job.run === null ? null : runs.get(job.run);
   const { fence, kept } = fences.take(ownerOf(job), worker.boot);
@@ -113,6 +113,7 @@ function openLease(
     job: job.id,
     owner: ownerOf(job),
     boot: worker.boot,
+    lane: laneOf(job.kind),
     fence,
     attempt,
     from: span?.from ?? 0,

@@ -1,6 +1,7 @@
 // When a run leaves its fingerprint, or a worker leaves the run.
 import { endLease, endRun, setBack } from "./endings.ts";
 import { notReproducible } from "./journal.ts";
+import type { Fingerprint } from "../wire/pool.ts";
 import { recordEvent, recordRun, recordStep } from "./record.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
@@ -9,7 +10,7 @@ import type { Turn } from "./turn.ts";
 import { iso } from "./turn.ts";
 
 /** A worker of another fingerprint takes over at the last resume state: what came after it is kept, superseded. */
-export function openLineage(turn: Turn, run: RunRow, fingerprint: string): void {
+export function openLineage(turn: Turn, run: RunRow, { digest, engine }: Fingerprint): void {
   const { runs, steps, states, samples } = turn.tables;
   const from = states.resumes(run.id)[0]?.step ?? 0;
   const lost = steps.after(run.id, from);
@@ -17,10 +18,15 @@ export function openLineage(turn: Turn, run: RunRow, fingerprint: string): void 
   states.patch({ superseded: true }, "run = ? AND kind = 'checkpoint' AND superseded = 0 AND step > ?", run.id, from);
   samples.supersede(run.id, from);
   const lineage = run.lineage + 1;
-  const entry = { lineage, from, reason: "no worker of the run's fingerprint came back in time", at: iso(turn.now) };
+  const reason =
+    engine > run.engine
+      ? `its workers were upgraded from engine ${run.engine} to ${engine}, which computes other bits`
+      : "no worker of the run's fingerprint came back in time";
+  const entry = { lineage, from, reason, at: iso(turn.now) };
   runs.update(run.id, {
     lineage,
-    fingerprint,
+    fingerprint: digest,
+    engine,
     head: from,
     head_hash: from === 0 ? null : (steps.at(run.id, from)?.hash ?? null),
     state_sha256: null,

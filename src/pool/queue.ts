@@ -1,4 +1,5 @@
 // The queue and the workers as the scheduler sees them, read from the tables.
+import { FIRST_PROTOCOL_LEASES } from "../wire/pool.ts";
 import type { Candidate, Seat } from "./schedule.ts";
 import { trainSpan, median } from "./span.ts";
 import type { TrainSpan } from "./span.ts";
@@ -9,13 +10,17 @@ import type { Turn } from "./turn.ts";
 
 export function seatOf(turn: Turn, worker: WorkerRow): Seat {
   const { long, requests } = turn.tables.leases.held(worker.boot);
+  const room =
+    worker.protocol === 1 ? Math.min(worker.requests, FIRST_PROTOCOL_LEASES - worker.slots) : worker.requests;
   return {
     boot: worker.boot,
     project: worker.project,
     kinds: worker.capabilities.kinds,
     models: worker.capabilities.models,
     fingerprint: worker.fingerprint.digest,
-    free: { long: Math.max(0, worker.slots - long), requests: Math.max(0, worker.requests - requests) },
+    engine: worker.fingerprint.engine,
+    protocol: worker.protocol,
+    free: { long: Math.max(0, worker.slots - long), requests: Math.max(0, room - requests) },
     loaded: worker.loaded,
     runs: worker.runs,
   };
@@ -33,6 +38,7 @@ export function needsOf(turn: Turn, job: JobRow): Omit<Candidate, "cost"> {
     models: job.models,
     readyAt: job.ready_at,
     failedOn: job.failed_on,
+    protocol: run?.plan.some((entry) => entry.share_prefixes === true) === true ? 2 : 1,
     banned: [...turn.tables.refusals.of(job.id), ...shutouts],
     run:
       run === null
@@ -43,6 +49,7 @@ export function needsOf(turn: Turn, job: JobRow): Omit<Candidate, "cost"> {
             head: run.head,
             headHash: run.head_hash,
             fingerprint: run.fingerprint,
+            engine: run.engine,
             holder: turn.tables.fences.get(run.id).holder,
             waitingSince: run.waiting_since,
           },

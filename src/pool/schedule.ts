@@ -3,9 +3,7 @@
 import { AFFINITY_WAIT_MS, QUEUE_QUANTUM } from "../config.ts";
 import { REQUEST_KINDS } from "../wire/payloads.ts";
 import type { JobKind } from "../wire/payloads.ts";
-
-/** Requests never wait behind long jobs: a worker has room for each of the two. */
-export type Lane = "long" | "requests";
+import type { Lane } from "./tables/jobs.ts";
 
 export const laneOf = (kind: JobKind): Lane =>
   REQUEST_KINDS.some((request) => request === kind) ? "requests" : "long";
@@ -25,6 +23,8 @@ export interface Candidate {
   failedOn: string | null;
   /** Boots that are shut out of it, or refused it. */
   banned: readonly string[];
+  /** The oldest protocol in which it can be said. */
+  protocol: number;
   run: CandidateRun | null;
 }
 
@@ -35,6 +35,8 @@ export interface CandidateRun {
   headHash: string | null;
   /** What the lineage is bit-exact within; null before its first step. */
   fingerprint: string | null;
+  /** The engine number of that fingerprint. */
+  engine: number;
   /** The boot that has the current fence. */
   holder: string | null;
   /** Since when no worker of its fingerprint is there, null while one is. */
@@ -48,6 +50,8 @@ export interface Seat {
   kinds: readonly JobKind[];
   models: readonly string[];
   fingerprint: string;
+  engine: number;
+  protocol: number;
   free: Record<Lane, number>;
   /** Ids of models that it probably has in memory. */
   loaded: readonly string[];
@@ -79,6 +83,7 @@ export interface Schedule {
 export function eligible(candidate: Omit<Candidate, "run" | "cost">, seat: Seat): boolean {
   return (
     seat.kinds.includes(candidate.kind) &&
+    seat.protocol >= candidate.protocol &&
     (seat.project === "" || seat.project === candidate.project) &&
     candidate.localModels.every((name) => seat.models.includes(name)) &&
     !candidate.banned.includes(seat.boot)
@@ -127,9 +132,11 @@ function takeOver(
   seats: readonly Seat[],
   clock: { now: number; fingerprintWaitMs: number },
 ): Placement {
-  const moveAt = (run.waitingSince ?? clock.now) + clock.fingerprintWaitMs;
-  if (clock.now < moveAt) return { wakeAt: moveAt };
   const others = seats.filter((seat) => eligible(candidate, seat));
+  // After an upgrade nobody of the run's own engine will come: there is nothing to wait for.
+  const upgraded = others.some((seat) => seat.engine > run.engine);
+  const moveAt = (run.waitingSince ?? clock.now) + clock.fingerprintWaitMs;
+  if (!upgraded && clock.now < moveAt) return { wakeAt: moveAt };
   const placed = best(candidate, others);
   return "seat" in placed ? { ...placed, newLineage: true } : placed;
 }

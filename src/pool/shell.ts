@@ -50,7 +50,7 @@ export class Shell {
     this.#ctx = ctx;
     this.#env = env;
     this.#settle = settle;
-    this.#tables = openTables(ctx.storage.sql);
+    this.#tables = openTables(ctx.storage);
     this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS
       ? Milliseconds.parse(env.FINGERPRINT_WAIT_MS)
       : FINGERPRINT_WAIT_MS;
@@ -132,14 +132,14 @@ export class Shell {
     void this.#ctx.storage.setAlarm(at);
   }
 
-  /** Reads again whenever `topic` changes, until `done` or for `ms`. */
+  /** Reads again whenever `topic` changes, until `done` or for `ms`; where too many wait already, it ends with what is known. */
   async wait<T>(topic: string, ms: number, read: () => T, done: (value: T) => boolean): Promise<T> {
     const until = Date.now() + ms;
     for (;;) {
       const value = read();
       const left = until - Date.now();
       if (left <= 0 || done(value)) return value;
-      await this.#waiters.change(topic, left);
+      if (!(await this.#waiters.change(topic, left))) return value;
     }
   }
 

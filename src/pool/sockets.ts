@@ -3,6 +3,7 @@ import { z } from "zod";
 import { MAX_FRAME_BYTES } from "../config.ts";
 import { FromWorker } from "../wire/pool.ts";
 import type { ToWorker } from "../wire/pool.ts";
+import { known } from "../wire/tolerant.ts";
 
 /** Survives hibernation with the socket. `boot` is null until its hello. */
 const Attachment = z.object({
@@ -47,7 +48,7 @@ export function readFrame(message: string | ArrayBuffer): Incoming {
   } catch {
     return { code: 1008, reason: "a frame is one JSON object" };
   }
-  const parsed = FromWorker.safeParse(value);
+  const parsed = FromWorker.safeParse(known(FromWorker, value));
   if (parsed.success) return { frame: parsed.data };
   const [issue] = parsed.error.issues;
   return { code: 1008, reason: reasonOf(`bad frame: ${issue?.path.join(".") ?? ""}: ${issue?.message ?? ""}`) };

@@ -3,11 +3,16 @@ import { MAX_WAITERS } from "../config.ts";
 
 export class Waiters {
   readonly #waiting = new Map<string, Set<() => void>>();
+  readonly #most: number;
   #count = 0;
 
-  /** Resolves when `topic` changes, or after `ms`. */
-  async change(topic: string, ms: number): Promise<void> {
-    if (ms <= 0 || this.#count >= MAX_WAITERS) return;
+  constructor(most = MAX_WAITERS) {
+    this.#most = most;
+  }
+
+  /** Resolves when `topic` changes, or after `ms`: true. False at once where as many wait already as may. */
+  async change(topic: string, ms: number): Promise<boolean> {
+    if (this.#count >= this.#most) return false;
     const { promise, resolve } = Promise.withResolvers<undefined>();
     const wake = (): void => resolve(undefined);
     const timer = setTimeout(wake, ms);
@@ -19,6 +24,7 @@ export class Waiters {
     this.#count -= 1;
     waiting.delete(wake);
     if (waiting.size === 0 && this.#waiting.get(topic) === waiting) this.#waiting.delete(topic);
+    return true;
   }
 
   notify(topics: Iterable<string>): void {

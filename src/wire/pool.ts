@@ -12,7 +12,17 @@ import { SamplesRef } from "./samples.ts";
 const Seq = z.int().min(1);
 const Fence = z.int().min(1);
 const LineageOrNull = z.union([z.int().min(0), z.null()]);
-const Protocol = z.int().min(1).max(1);
+const Protocol = z.int().min(1);
+
+/** What this code speaks. Protocol 2: plans with `share_prefixes`, more than 64 leases. */
+export const PROTOCOLS = { least: 1, newest: 2 } as const;
+
+/** Room of one worker: leases of long jobs, and of requests beside them. */
+const MAX_SLOTS = 64;
+const MAX_REQUESTS = 256;
+const MAX_LEASES = MAX_SLOTS + MAX_REQUESTS;
+/** What protocol 1 can name in one frame. */
+export const FIRST_PROTOCOL_LEASES = 64;
 
 /** All that bit-exactness holds within; `digest` is what is compared. */
 export const Fingerprint = z
@@ -25,9 +35,13 @@ export const Fingerprint = z
     world_size: z.int().min(1),
     attention: z.string(),
     compile: z.string(),
+    engine: z.int().min(0).default(0),
     digest: Sha256,
   })
-  .meta({ id: "Fingerprint" });
+  .meta({
+    id: "Fingerprint",
+    description: "engine: raised by hand whenever the worker's code changes the bits of training; 0 in 0.1.0",
+  });
 
 export const Capabilities = z
   .strictObject({ kinds: z.array(JobKind).min(1), models: z.array(z.string()), device: z.string() })
@@ -42,19 +56,20 @@ export const Hello = z
   .strictObject({
     type: z.enum(["hello"]),
     seq: Seq,
-    protocol: Protocol,
+    protocol: Protocol.meta({ description: "the newest that the worker speaks" }),
+    protocol_least: z.union([Protocol, z.null()]).default(null).meta({ description: "the oldest; null: no other" }),
     worker: z.string().regex(/^[0-9A-Za-z][0-9A-Za-z._-]{0,63}$/),
     boot: z.string().regex(/^[0-9a-f]{32}$/),
     capabilities: Capabilities,
     fingerprint: Fingerprint,
-    slots: z.int().min(1).max(64),
+    slots: z.int().min(1).max(MAX_SLOTS),
     requests: z
       .int()
       .min(1)
-      .max(256)
+      .max(MAX_REQUESTS)
       .meta({ description: "leases of requests (score, complete, tokenize) at one time, beside the slots" }),
     runs: z.array(HeldRun).max(64),
-    leases: z.array(HeldLease).max(64),
+    leases: z.array(HeldLease).max(MAX_LEASES),
   })
   .meta({ id: "Hello" });
 
@@ -70,7 +85,7 @@ const JobTick = z
   .meta({ id: "JobTick" });
 
 export const Progress = z
-  .strictObject({ type: z.enum(["progress"]), seq: Seq, jobs: z.array(JobTick).max(64) })
+  .strictObject({ type: z.enum(["progress"]), seq: Seq, jobs: z.array(JobTick).max(MAX_LEASES) })
   .meta({ id: "Progress", description: "the only frame that renews a lease" });
 
 const forRun = { seq: Seq, job: Id, run: Id, fence: Fence, lineage: z.int().min(0) };
@@ -221,7 +236,7 @@ export const Welcome = z
   .strictObject({
     type: z.enum(["welcome"]),
     re: Seq,
-    protocol: Protocol,
+    protocol: Protocol.meta({ description: "what is spoken on this socket" }),
     worker: Id,
     lease_ms: z.int().min(1),
     contact_ms: z.int().min(1).meta({ description: "stop all work after this long without an ack of progress" }),

@@ -104,7 +104,7 @@ export const PlanEntry = z
     from: z.int().min(1),
     micro_batch_tokens: MicroBatchTokens,
     head_chunk: z.int().min(1).max(65_536),
-    share_prefixes: z.boolean().default(false),
+    share_prefixes: z.boolean().optional(),
   })
   .meta({ id: "PlanEntry" });
 

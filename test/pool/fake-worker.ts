@@ -1,6 +1,6 @@
 // A scripted worker over a real WebSocket.
 import { JobKind } from "../../src/wire/payloads.ts";
-import { ToWorker } from "../../src/wire/pool.ts";
+import { PROTOCOLS, ToWorker } from "../../src/wire/pool.ts";
 import type { FromWorker, Hello, Ack, Lease } from "../../src/wire/pool.ts";
 import { fingerprint } from "./fixtures.ts";
 import type { Stub } from "./harness.ts";
@@ -18,6 +18,9 @@ interface Options {
   fingerprint?: string;
   kinds?: Hello["capabilities"]["kinds"];
   models?: string[];
+  engine?: number;
+  /** The oldest and the newest that it speaks. */
+  protocols?: [number, number];
   slots?: number;
   requests?: number;
   runs?: Hello["runs"];
@@ -67,9 +70,11 @@ export class FakeWorker {
   }
 
   async hello(options: Options = {}): Promise<Extract<ToWorker, { type: "welcome" }>> {
+    const [least, newest] = options.protocols ?? [PROTOCOLS.newest, PROTOCOLS.newest];
     const seq = this.post({
       type: "hello",
-      protocol: 1,
+      protocol: newest,
+      protocol_least: least,
       worker: "w",
       boot: this.boot,
       capabilities: {
@@ -77,7 +82,7 @@ export class FakeWorker {
         models: options.models ?? ["tiny"],
         device: "cpu",
       },
-      fingerprint: fingerprint(options.fingerprint),
+      fingerprint: fingerprint(options.fingerprint, options.engine),
       slots: options.slots ?? 1,
       requests: options.requests ?? 1,
       runs: options.runs ?? [],

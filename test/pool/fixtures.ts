@@ -24,9 +24,9 @@ let counter = 0;
 export const unique = (prefix: string): string =>
   `${prefix}_${(counter += 1)}x${Math.random().toString(36).slice(2, 8)}`;
 
-export function fingerprint(name = "f1"): Fingerprint {
+export function fingerprint(name = "f1", engine = 0): Fingerprint {
   const rest = { torch: "2.13.0", device: "cpu", cpu_capability: "AVX2", math: "mkl", threads: 2, world_size: 1 };
-  return { ...rest, attention: "sdpa", compile: "none", digest: sha(name) };
+  return { ...rest, attention: "sdpa", compile: "none", engine, digest: sha(name) };
 }
 
 export function model(name = "tiny"): ModelRef {

@@ -1,6 +1,6 @@
 // Jobs over real sockets: submission, results, failures.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { IDEMPOTENCY_MS, MAX_INLINE_BYTES, MAX_QUEUED_JOBS } from "../../src/config.ts";
+import { IDEMPOTENCY_MS, MAX_INLINE_BYTES, MAX_QUEUED_JOBS, MAX_WAITERS } from "../../src/config.ts";
 import { FakeWorker } from "./fake-worker.ts";
 import {
   evaluationSubmit,
@@ -45,6 +45,19 @@ describe("submission", () => {
     await pool.submitJob(job);
     clock.stop();
     expect(await pool.waitJob(PROJECT, job.id, 30)).toMatchObject({ status: "queued" });
+  });
+
+  test("more callers than may wait end at once, and the others are answered when it ends", async () => {
+    const pool = freshPool();
+    const [job, other] = [scoreJob(), scoreJob()];
+    await pool.submitJob(job);
+    const waiting = Array.from({ length: MAX_WAITERS }, () => pool.waitJob(PROJECT, job.id, 60_000));
+    const late = Array.from({ length: 3 }, () => pool.waitJob(PROJECT, job.id, 60_000));
+    expect((await Promise.all(late)).map((state) => state?.status)).toEqual(["queued", "queued", "queued"]);
+    await pool.submitJob(other);
+    expect(await pool.getJob(PROJECT, other.id)).toMatchObject({ status: "queued" });
+    await pool.cancelJob(PROJECT, job.id);
+    expect(new Set((await Promise.all(waiting)).map((state) => state?.status))).toEqual(new Set(["cancelled"]));
   });
 
   test("the same id: the same answer; another body, or an old key, is refused", async () => {

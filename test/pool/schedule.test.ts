@@ -10,18 +10,19 @@ const clock = { now: NOW, fingerprintWaitMs: 600_000 };
 const start: Round = { deficits: {}, turn: null };
 
 const run = (changes: Partial<CandidateRun> = {}): CandidateRun => {
-  const base = { id: "run_1", lineage: 0, head: 3, headHash: "h3", fingerprint: "f1" };
+  const base = { id: "run_1", lineage: 0, head: 3, headHash: "h3", fingerprint: "f1", engine: 1 };
   return { ...base, holder: null, waitingSince: null, ...changes };
 };
 const job = (name: string, changes: Partial<Candidate> = {}): Candidate => {
-  const base = { job: name, project: "a", kind: "score" as const, localModels: [], models: [], cost: 10 };
+  const base = { job: name, project: "a", kind: "score" as const, localModels: [], models: [], cost: 10, protocol: 1 };
   return { ...base, readyAt: NOW, failedOn: null, banned: [], run: null, ...changes };
 };
 /** `free`: as many in each lane. */
 const seat = (boot: string, { free = 1, ...changes }: Partial<Omit<Seat, "free">> & { free?: number } = {}): Seat => {
   const kinds = ["score", "train"] as const;
   const room = { long: free, requests: free };
-  return { boot, project: "", kinds, models: [], fingerprint: "f1", free: room, loaded: [], runs: [], ...changes };
+  const is = { boot, project: "", kinds, models: [], fingerprint: "f1", engine: 1, protocol: 2 };
+  return { ...is, free: room, loaded: [], runs: [], ...changes };
 };
 const train = (changes: Partial<CandidateRun> = {}, more: Partial<Candidate> = {}): Candidate =>
   job("t", { kind: "train", run: run(changes), ...more });
@@ -34,6 +35,7 @@ describe("capability", () => {
     ["a model that it does not declare", {}, { localModels: ["tiny"] }],
     ["a project that it is not bound to", { project: "b" }, {}],
     ["a ban", {}, { banned: ["w"] }],
+    ["a protocol that it does not speak", { protocol: 1 }, { protocol: 2 }],
   ])("%s", (_name, changes, more) => {
     expect(eligible(job("j", more), seat("w", changes))).toBe(false);
   });
@@ -84,6 +86,16 @@ describe("fingerprints", () => {
     const later = schedule([waiting], other, start, { ...clock, now: NOW + 600_000 });
     expect(later.grants).toEqual([{ job: "t", boot: "w", newLineage: true }]);
     expect(boots([train({ fingerprint: null, head: 0 })], other)).toEqual(["t>w"]);
+  });
+
+  test("after an upgrade it moves at once: nobody of its own engine will come", () => {
+    const upgraded = [seat("w", { fingerprint: "f2", engine: 2 })];
+    const grants = [{ job: "t", boot: "w", newLineage: true }];
+    expect(schedule([train({ waitingSince: NOW })], upgraded, start, clock).grants).toEqual(grants);
+    const mixed = [seat("own", { free: 0 }), ...upgraded];
+    expect(boots([train({ waitingSince: NOW })], mixed)).toEqual([]);
+    const older = [seat("w", { fingerprint: "f0", engine: 0 })];
+    expect(boots([train({ waitingSince: NOW })], older)).toEqual([]);
   });
 
   test("while one of its own is there, if busy, no other is taken", () => {

@@ -44,7 +44,7 @@ export class Simulation {
 
   constructor(storage: DurableObjectStorage) {
     this.storage = storage;
-    this.tables = openTables(storage.sql);
+    this.tables = openTables(storage);
     const submit = runSubmit({ total: TOTAL, every: 2 });
     this.run = submit.id;
     this.turn((turn) => submitRun(turn, submit));
@@ -84,7 +84,8 @@ export class Simulation {
       return onHello(turn, visitor, {
         type: "hello",
         seq: 1,
-        protocol: 1,
+        protocol: 2,
+        protocol_least: null,
         worker: "w",
         boot: worker.boot,
         capabilities: { kinds: ["train"], models: ["tiny"], device: "cpu" },

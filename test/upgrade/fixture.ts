@@ -13,6 +13,7 @@ const Fingerprint = z.looseObject({
   device: z.string(),
   cpu_capability: z.string(),
   threads: z.int(),
+  engine: z.int().default(0),
   digest: z.string(),
 });
 export type Fingerprint = z.infer<typeof Fingerprint>;

@@ -31,6 +31,7 @@ const Run = z.object({
   lineage: z.int(),
   head_hash: z.string().nullable(),
   state_sha256: z.string().nullable(),
+  lineage_breaks: z.array(z.object({ lineage: z.int(), from: z.int(), reason: z.string() })).default([]),
   error: Failure,
 });
 

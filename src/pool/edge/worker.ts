@@ -5,6 +5,7 @@ import type { Env } from "../../env.ts";
 import { getBlob } from "../../store/blobs.ts";
 import type { GeneratePayload } from "../../wire/batches.ts";
 import { Payload } from "../../wire/payloads.ts";
+import { PROTOCOLS } from "../../wire/pool.ts";
 import type { Ack, Hello, Lease, ToWorker } from "../../wire/pool.ts";
 import type { WorkFrame } from "../frames/index.ts";
 import type { Visitor } from "../frames/presence.ts";
@@ -30,13 +31,15 @@ const FINGERPRINT: Hello["fingerprint"] = {
   world_size: 1,
   attention: "onnxruntime",
   compile: "none",
+  engine: 0,
   digest: "0".repeat(64),
 };
 
 const hello = (boot: string): Hello => ({
   type: "hello",
   seq: 1,
-  protocol: 1,
+  protocol: PROTOCOLS.newest,
+  protocol_least: null,
   worker: "edge",
   boot,
   capabilities: { kinds: ["generate_edge"], models: [], device: "edge" },

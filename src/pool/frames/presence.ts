@@ -1,5 +1,6 @@
 // hello, progress, and a socket that closes: who is there, and which leases live on.
 import { CLOSED_SOCKET_MS, CONTACT_MS, FORGET_WORKER_MS, LEASE_MS, PROGRESS_MS } from "../../config.ts";
+import { PROTOCOLS } from "../../wire/pool.ts";
 import type { Ack, Hello, ToWorker } from "../../wire/pool.ts";
 import { setBack } from "../endings.ts";
 import { cutLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
@@ -22,26 +23,34 @@ type Welcome = Extract<ToWorker, { type: "welcome" }>;
 /** The newest socket of a boot speaks for it; a boot belongs to the key that it first came with. */
 export function onHello(turn: Turn, visitor: Visitor, hello: Hello): Welcome | { violation: string } {
   const { workers, due } = turn.tables;
+  const protocol = Math.min(hello.protocol, PROTOCOLS.newest);
+  const least = hello.protocol_least ?? hello.protocol;
+  if (protocol < Math.max(least, PROTOCOLS.least)) return { violation: otherProtocols(least, hello.protocol) };
   const known = workers.get(hello.boot);
   if (known !== null && known.key !== visitor.key) return { violation: "this boot belongs to another key" };
   if (known !== null && known.socket !== null && known.socket !== visitor.socket) {
     turn.close(known.socket, 4000, "a newer socket speaks for this boot");
   }
   workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_WORKER_MS);
-  const worker = seatWorker(turn, visitor, hello, known);
+  const worker = seatWorker(turn, visitor, { ...hello, protocol }, known);
   workers.put(worker);
   due.clear("hold", hello.boot);
   turn.dispatch = true;
   return {
     type: "welcome",
     re: hello.seq,
-    protocol: 1,
+    protocol: worker.protocol,
     worker: worker.id,
     lease_ms: LEASE_MS,
     contact_ms: CONTACT_MS,
     progress_ms: PROGRESS_MS,
     reconcile: reconcile(turn, worker, hello),
   };
+}
+
+function otherProtocols(least: number, newest: number): string {
+  const older = newest < PROTOCOLS.least ? "worker" : "service";
+  return `you speak protocols ${least} to ${newest}, the pool ${PROTOCOLS.least} to ${PROTOCOLS.newest}: upgrade the ${older}`;
 }
 
 function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow | null): WorkerRow {
@@ -53,6 +62,7 @@ function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow
     name: hello.worker,
     capabilities: hello.capabilities,
     fingerprint: hello.fingerprint,
+    protocol: hello.protocol,
     slots: hello.slots,
     requests: hello.requests,
     runs: hello.runs,

@@ -28,6 +28,7 @@ export function submitRun(turn: Turn, run: SubmitRun): Answer<Created<Run>> {
     target: 0,
     lineage: 0,
     fingerprint: null,
+    engine: 0,
     state_sha256: null,
     rows: null,
     plan: [{ from: 1, micro_batch_tokens: request.micro_batch_tokens, head_chunk: HEAD_CHUNK, share_prefixes: true }],

@@ -6,13 +6,14 @@ import { Bodies, Deltas, Fences, Jobs, Leases } from "./jobs.ts";
 import { Garbage, Outbox, Pointers, Usage } from "./outbox.ts";
 import { Events, Runs, Shutouts, States, Steps } from "./runs.ts";
 import { Samples } from "./samples.ts";
-import { SCHEMA } from "./schema.ts";
+import { migrate } from "./versions.ts";
 import { Refusals, Workers } from "./workers.ts";
 
 export type Tables = ReturnType<typeof openTables>;
 
-export function openTables(sql: SqlStorage) {
-  for (const statement of SCHEMA) sql.exec(statement);
+export function openTables(storage: DurableObjectStorage) {
+  migrate(storage);
+  const { sql } = storage;
   return {
     jobs: new Jobs(sql),
     bodies: new Bodies(sql),

@@ -2,7 +2,7 @@
 import { z } from "zod";
 import { BlobRef } from "../../wire/blobs.ts";
 import { Failure, Status } from "../../wire/common.ts";
-import { JobKind, Output, Payload, REQUEST_KINDS } from "../../wire/payloads.ts";
+import { JobKind, Output, Payload } from "../../wire/payloads.ts";
 import { Delta } from "../../wire/pool.ts";
 import { Table, flag, json, time } from "./table.ts";
 
@@ -55,11 +55,16 @@ export type BodyRow = z.output<typeof BodyRow>;
 
 const DeltaRow = z.object({ job: z.string(), place: z.int(), pieces: json(Delta.shape.pieces) });
 
+/** Requests never wait behind long jobs: a worker has room for each of the two. */
+export const Lane = z.enum(["long", "requests"]);
+export type Lane = z.infer<typeof Lane>;
+
 const LeaseRow = z.object({
   job: z.string(),
   /** The run of a train job, else the job: what the fence is of. One live lease each. */
   owner: z.string(),
   boot: z.string(),
+  lane: Lane,
   fence: z.int(),
   attempt: z.int(),
   /** First and last step of the span; 0 elsewhere. */
@@ -74,8 +79,6 @@ const LeaseRow = z.object({
 export type LeaseRow = z.output<typeof LeaseRow>;
 
 const FenceRow = z.object({ owner: z.string(), fence: z.int(), holder: z.string().nullable() });
-
-const REQUESTS = REQUEST_KINDS.map((kind) => `'${kind}'`).join(", ");
 
 const ACTIVE = "status IN ('queued', 'running')";
 
@@ -195,9 +198,9 @@ export class Leases extends Table<typeof LeaseRow> {
   }
 
   /** How many the boot holds, of long jobs and of requests. */
-  held(boot: string): { long: number; requests: number } {
-    const requests = this.count(`boot = ? AND job IN (SELECT id FROM jobs WHERE kind IN (${REQUESTS}))`, boot);
-    return { long: this.count("boot = ?", boot) - requests, requests };
+  held(boot: string): Record<Lane, number> {
+    const count = (lane: Lane): number => this.count("boot = ? AND lane = ?", boot, lane);
+    return { long: count("long"), requests: count("requests") };
   }
 }
 

@@ -28,6 +28,8 @@ const RunRow = z.object({
   lineage: z.int(),
   /** What the lineage is bit-exact within; null before its first step. */
   fingerprint: z.string().nullable(),
+  /** The engine number of that fingerprint. */
+  engine: z.int(),
   state_sha256: z.string().nullable(),
   rows: json(RowsReport).nullable(),
   plan: json(z.array(PlanEntry)),

@@ -1,5 +1,5 @@
-// The tables of the Durable Object. Statements run at every start: each is safe to repeat.
-export const SCHEMA = [
+// The tables of the Durable Object as version 0.1.0 made them. Frozen: what came later is in versions.ts.
+export const FIRST_SCHEMA = [
   `CREATE TABLE IF NOT EXISTS jobs (
      id TEXT PRIMARY KEY, project TEXT NOT NULL, kind TEXT NOT NULL, status TEXT NOT NULL, digest TEXT NOT NULL,
      subject TEXT, retry_of TEXT, run TEXT, evaluation TEXT, target INTEGER, checkpoint INTEGER NOT NULL,

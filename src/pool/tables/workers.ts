@@ -13,6 +13,8 @@ const WorkerRow = z.object({
   name: z.string(),
   capabilities: json(Capabilities),
   fingerprint: json(Fingerprint),
+  /** What is spoken with it. */
+  protocol: z.int(),
   slots: z.int(),
   requests: z.int(),
   runs: json(Hello.shape.runs),
