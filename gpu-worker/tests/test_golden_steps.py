@@ -1,6 +1,6 @@
 """The bits of training stay as they are, or `backend.ENGINE` is raised.
 
-`golden_steps.json` holds, of the present engine, loss and gradient norm of a few steps, and their hashes by fingerprint.
+`golden_steps.json` has, of the present engine, loss and gradient norm of a few steps, and their hashes by fingerprint.
 Where the fingerprint is known every bit must be the same; elsewhere the numbers, to what rounding may change.
 UNDERSTUDY_GOLDEN=write adds this machine's; after ENGINE was raised it begins anew.
 """

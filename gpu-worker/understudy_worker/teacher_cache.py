@@ -21,13 +21,12 @@ from pathlib import Path
 from typing import Literal
 
 import torch
-from pydantic import PositiveInt, ValidationError
+from pydantic import BaseModel, ConfigDict, PositiveInt, ValidationError
 from torch import Tensor
 from transformers import PretrainedConfig
 
 from understudy_worker.digests import canonical_json, json_digest
 from understudy_worker.forward import Tokens
-from understudy_worker.wire_base import WireModel
 
 log = logging.getLogger("understudy")
 
@@ -54,7 +53,9 @@ class Entry:
     argmax_N: Tensor
 
 
-class _Header(WireModel):
+class _Header(BaseModel):
+    model_config = ConfigDict(strict=True, extra="forbid")
+
     format: Literal[1]
     key: str
     dtype: Literal["float32", "bfloat16"]
