@@ -18,6 +18,10 @@ export const MAX_BLOB_BYTES = 32 * MIB;
 export const MAX_INLINE_BYTES = 256 * KIB;
 /** One WebSocket frame, bytes. */
 export const MAX_FRAME_BYTES = 1 * MIB;
+/** The first frame of a socket, its hello, bytes: nobody is known yet who would be to blame. */
+export const MAX_HELLO_BYTES = 64 * KIB;
+/** Sockets of one key: a machine has one. */
+export const MAX_KEY_SOCKETS = 256;
 
 /** Bound parameters of one D1 or Durable Object query. */
 export const SQL_PARAMETERS = 100;
@@ -30,6 +34,8 @@ export const CONTACT_MS = 20 * SECOND;
 export const PROGRESS_MS = 5 * SECOND;
 /** What is left of a lease when its socket closes, ms: the same boot may come back within it. */
 export const CLOSED_SOCKET_MS = 5 * SECOND;
+/** What is left of the leases of all workers when the object starts without their sockets, ms: they dial again within it. */
+export const RESTART_GRACE_MS = 20 * SECOND;
 /** No new tick for this long means a hung engine, ms; or ten median steps of the run, if that is longer. */
 export const ENGINE_DEADLINE_MS = 60 * SECOND;
 /** A training lease holds the steps expected in this long, ms: other work may take the slot between spans. */
@@ -38,9 +44,12 @@ export const SPAN_MS = 10 * SECOND;
 export const SPAN_BATCHES = 4;
 /** A run waits this long for a worker of its own fingerprint before another opens a new lineage, ms. */
 export const FINGERPRINT_WAIT_MS = 10 * 60 * SECOND;
-/** Deaths of workers, and attempts, since a job last advanced: then it is poisoned. */
+/** Workers that died at a job, its failures, and its interruptions, since it last advanced: then it is poisoned. */
 export const MAX_DEATHS = 2;
-export const MAX_ATTEMPTS = 5;
+export const MAX_FAILURES = 5;
+export const MAX_INTERRUPTIONS = 20;
+/** Longest pause of a job after a failure or an interruption, ms. */
+export const MAX_SETBACK_WAIT_MS = 60 * SECOND;
 /** A run waits this long for the busy worker that holds it before it moves to another, ms: a span's length. */
 export const AFFINITY_WAIT_MS = SPAN_MS;
 /** Tokens that a waiting project earns in a round of the queue: small against a job, so that turns alternate. */

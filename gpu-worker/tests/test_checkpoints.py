@@ -97,6 +97,20 @@ def test_what_is_stored_is_what_the_run_held(new_room: Any, blob_server: BlobSer
     assert kinds == {"weights", "exp_avg", "exp_avg_sq"}
 
 
+def test_a_resume_state_that_is_gone_is_one_that_cannot_be_read(
+    room: Room, new_room: Any, blob_server: BlobServer
+) -> None:
+    """So that the pool names the one before it: asking again would find the same."""
+    journal = Journal()
+    train(new_room().trainer(), journal, spec_of(blob_server, "dpkd", optimizer=RATE), to=1)
+    stored = journal.resumes[0].state
+    said = stored.model_dump(mode="json")
+    said["files"][0]["parts"][0] |= {"key": said["files"][0]["parts"][0]["key"].replace("run_1", "run_2")}
+    with pytest.raises(WorkerError, match="step 1 cannot be read") as error:
+        fetch(StoredState.model_validate(said), blobs=room.blobs, tick=lambda: None)
+    assert error.value.code == "resume_state_corrupt" and error.value.retryable
+
+
 def test_a_changed_resume_state_is_refused(room: Room, new_room: Any, blob_server: BlobServer) -> None:
     """The file's own digest may hold while its tensors are others than the pool was told of."""
     spec = spec_of(blob_server, "dpkd", optimizer=RATE)

@@ -16,6 +16,7 @@ from understudy_worker.edge.calibration import rounded_weights
 from understudy_worker.edge.files import GRAPH_FILE, write_graph
 from understudy_worker.edge.student import architecture_of, build
 from understudy_worker.forward import Tokens
+from understudy_worker.packed import ATTENTION
 
 LAYERS, HIDDEN, INNER, VOCABULARY, LENGTH = 12, 128, 512, 16_384, 48
 # A matrix of the vocabulary's first chunk in fp32, and that chunk's logits, twice.
@@ -27,6 +28,7 @@ def written(folder: Path) -> LlamaForCausalLM:
     sizes = {"hidden_size": HIDDEN, "intermediate_size": INNER, "num_hidden_layers": LAYERS, "head_dim": 16}
     heads = {"num_attention_heads": 4, "num_key_value_heads": 2, "max_position_embeddings": 64}
     model = LlamaForCausalLM(LlamaConfig(vocab_size=VOCABULARY, tie_word_embeddings=True, **sizes, **heads)).eval()
+    model.set_attn_implementation(ATTENTION)
     weights = rounded_weights(
         model,
         [Tokens(tuple(range(LENGTH)), 1)],

@@ -13,6 +13,7 @@ import httpx2
 
 from understudy_worker.address import Address
 from understudy_worker.errors import WorkerError
+from understudy_worker.pulse import beat
 from understudy_worker.wire import BlobRef, BlobStored, FileRef
 
 log = logging.getLogger("understudy")
@@ -23,7 +24,8 @@ TRIES = 6
 CACHE_TRIES = 2
 FIRST_WAIT_S = 0.25
 MOST_WAIT_S = 8.0
-TIMEOUT = httpx2.Timeout(60.0, connect=10.0)
+# Half of what the pool grants a stuck engine.
+TIMEOUT = httpx2.Timeout(30.0, connect=10.0)
 
 # Called after each part, so that a long transfer is seen to advance and can be stopped (by raising).
 OnPart = Callable[[int], None]
@@ -123,6 +125,8 @@ class Blobs:
         """`absent` is a status that is an answer too."""
         wait_s = FIRST_WAIT_S
         for attempt in range(1, tries + 1):
+            # a try ends in time, and there are so many: what waits for the store is no stuck engine
+            beat()
             try:
                 response = self._http.request(method, url, params=params, content=content, headers=headers)
             except httpx2.TransportError as error:

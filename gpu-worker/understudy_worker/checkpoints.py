@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
@@ -65,8 +65,28 @@ class ResumeState:
     tensors: dict[str, Tensor]
 
 
+# Of a blob that is gone, or is another: trying again finds the same.
+LOST = ("blob_refused", "blob_corrupt")
+
+
 def fetch(stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> ResumeState:
-    """A stored resume state, verified."""
+    """A stored resume state, verified. `resume_state_corrupt`: it is missing or broken; the pool names an older one."""
+    try:
+        return _fetch(stored, blobs=blobs, tick=tick)
+    except SafetensorError as error:
+        reason = f"not safetensors: {error}"
+    except WorkerError as error:
+        if error.code not in LOST:
+            raise
+        reason = str(error)
+    raise _corrupt(f"the resume state at step {stored.step} cannot be read: {reason}")
+
+
+def _corrupt(reason: str) -> WorkerError:
+    return WorkerError("resume_state_corrupt", reason, retryable=True)
+
+
+def _fetch(stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> ResumeState:
     with tempfile.TemporaryDirectory(prefix="understudy-resume-") as folder:
         path = Path(folder) / STATE_FILE
         blobs.get_file(_state_file(stored), path, on_part=lambda _: tick())
@@ -75,9 +95,7 @@ def fetch(stored: StoredState, *, blobs: Blobs, tick: Callable[[], None]) -> Res
             tensors = {name: file.get_tensor(name).clone() for name in file.keys()}  # noqa: SIM118 - not a mapping
             metadata = file.metadata()
     if tensors_digest(tensors.items(), on_tensor=tick) != stored.sha256:
-        raise WorkerError(
-            "resume_state_corrupt", f"the resume state at step {stored.step} has other tensors", retryable=True
-        )
+        raise _corrupt(f"the resume state at step {stored.step} has other tensors")
     return ResumeState(stored.step, metadata["hash"], tensors)
 
 
@@ -92,7 +110,7 @@ def restore(state: RunState, found: ResumeState) -> None:
 
 def _state_file(stored: StoredState) -> FileRef:
     if [file.name for file in stored.files] != [STATE_FILE]:
-        raise WorkerError("resume_state_corrupt", f"a resume state is one file named {STATE_FILE}")
+        raise _corrupt(f"a resume state is one file named {STATE_FILE}")
     return stored.files[0]
 
 

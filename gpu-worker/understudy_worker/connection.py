@@ -33,8 +33,9 @@ log = logging.getLogger("understudy")
 
 # Used until the first welcome says otherwise; the same figures as the pool's.
 CONTACT_S = 20.0
-# The pool drops the leases of a closed socket after 5 s, so the first attempts come at once.
-RECONNECT_FIRST_S = 0.1
+# The pool drops the leases of a closed socket after 5 s, so the first attempts come soon; each after a random time,
+# since a pool that starts again is dialled by all of its workers.
+RECONNECT_FIRST_S = 1.0
 RECONNECT_MOST_S = 5.0
 WELCOME_S = 10.0
 WATCH_S = 0.1
@@ -129,7 +130,7 @@ class Connection:
                 log.warning("the pool answered HTTP %d; dialling again", status)
             except (OSError, TimeoutError, WebSocketException) as error:
                 log.warning("no connection to the pool: %s: %s", type(error).__name__, error)
-            await asyncio.sleep(delay * random.uniform(0.5, 1.0))
+            await asyncio.sleep(random.uniform(0.0, delay))
             delay = min(delay * 2, RECONNECT_MOST_S)
 
     def _dial(self) -> connect:

@@ -18,6 +18,7 @@ from transformers import PreTrainedModel
 from understudy_worker import packed
 from understudy_worker.errors import WorkerError
 from understudy_worker.prefixes import Branches, Tree
+from understudy_worker.pulse import computed
 
 # A model's own logits and ours may differ by rounding only (measured 1e-5 on logits of about 20).
 PROBE_TOLERANCE = 1e-3
@@ -110,6 +111,7 @@ class Head:
 
     def __call__(self, states_ND: Tensor) -> Tensor:
         """logits_NV in fp32 (fp64 stays fp64)."""
+        computed()
         return self.of_product(self.linear(states_ND))
 
     def of_product(self, product_NV: Tensor) -> Tensor:

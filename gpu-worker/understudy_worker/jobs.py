@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeVar
 
 from understudy_worker.errors import Abandoned
+from understudy_worker.pulse import Pulse
 from understudy_worker.wire import Ack, HeldLease, JobTick, Lease
 from understudy_worker.wire_base import WireModel
 
@@ -23,8 +24,8 @@ Submit = Callable[["Job", FrameMaker], "Future[Ack]"]
 class Job:
     """One lease. The engine thread and the connection's event loop share it; a lock guards the progress.
 
-    The tick moves only in `advance`, which the engine calls after real progress: it is what the pool's
-    deadline for a stuck engine looks at.
+    The tick moves in `advance`, which the engine calls after real progress, and with the pulse of the thread that the
+    job waits for: it is what the pool's deadline for a stuck engine looks at.
     """
 
     lease: Lease
@@ -35,6 +36,13 @@ class Job:
     _phase: Phase = "loading"
     _done: int = 0
     _total: int = 0
+    _pulse: Pulse | None = None
+    _mark: tuple[int, int, int] = (0, 0, 0)
+
+    def follow(self, pulse: Pulse) -> None:
+        """Whose turn the job waits for, or who works on it: while that thread gets on, so does the job."""
+        with self._lock:
+            self._pulse, self._mark = pulse, pulse.mark()
 
     @property
     def held(self) -> HeldLease:
@@ -69,6 +77,9 @@ class Job:
 
     def progress(self) -> JobTick:
         with self._lock:
+            if self._pulse is not None and (mark := self._pulse.mark()) != self._mark:
+                self._mark = mark
+                self._tick += 1
             return JobTick(
                 job=self.lease.job,
                 fence=self.lease.fence,

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from transformers import AutoModelForCausalLM, AutoTokenizer, PreTrainedModel, PreTrainedTokenizerBase
 from transformers.utils import logging as transformers_logging
 
+from understudy_worker import pulse
 from understudy_worker.backend import Backend
 from understudy_worker.digests import json_digest, template_digest, tokenizer_digest, weights_digest
 from understudy_worker.errors import WorkerError
@@ -79,7 +80,8 @@ class Models:
     def get(self, ref: ModelRef, *, tick: Tick) -> LoadedModel:
         """A shared model, for reading only."""
         key = json_digest([ref.base.model_dump(mode="json"), ref.layer_indices])
-        with self._lock:
+        # also while another thread reads a model
+        with pulse.here().reading(), self._lock:
             loaded = self._kept.get(key) or self.load(ref, tick=tick)
             _check_digest(loaded, ref)
             self._kept[key] = loaded
@@ -90,6 +92,10 @@ class Models:
 
     def load(self, ref: ModelRef, *, tick: Tick) -> LoadedModel:
         """A model of one's own, which may be trained."""
+        with pulse.here().reading():
+            return self._load(ref, tick=tick)
+
+    def _load(self, ref: ModelRef, *, tick: Tick) -> LoadedModel:
         base = ref.base
         folder = self.sources.folder(base.tokenizer if isinstance(base, InitSource) else base, tick=tick)
         tick()

@@ -15,11 +15,14 @@ from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
+from understudy_worker.pulse import computed_with_gradient
+
 _sdpa: Any = sdpa_attention_forward
 # Name under which transformers finds it; models are loaded with it, for everything they do here.
 ATTENTION = "understudy"
-# transformers hands a 4-D mask on as it is: so none is built over all L x L pairs.
-NO_MASK = torch.empty(1, 1, 1, 1)
+# transformers hands a 4-D mask on as it is: so none is built over all L x L pairs. Ours reads the layout instead; a
+# model whose attention is another's would read this, and say so by NaN everywhere.
+NO_MASK = torch.full((1, 1, 1, 1), torch.nan)
 
 
 class Layout(Protocol):
@@ -75,12 +78,12 @@ def attention(
     Raises ValueError for a sliding window shorter than a sequence: the layouts have none.
     """
     if layout is None:
-        result: tuple[Tensor, None] = _sdpa(module, query_1HLE, key_1GLE, value_1GLE, attention_mask, **how)
-        return result
+        out: Tensor = _sdpa(module, query_1HLE, key_1GLE, value_1GLE, attention_mask, **how)[0]
+        return computed_with_gradient(out), None
     window = how.get("sliding_window")
     if window is not None and window < layout.longest:
         raise ValueError(f"a sliding window of {window} tokens is not supported for sequences of {layout.longest}")
-    return layout.attend(module, query_1HLE, key_1GLE, value_1GLE, **how), None
+    return computed_with_gradient(layout.attend(module, query_1HLE, key_1GLE, value_1GLE, **how)), None
 
 
 AttentionInterface.register(ATTENTION, attention)

@@ -9,6 +9,7 @@ import threading
 from collections import defaultdict
 from collections.abc import Sequence
 
+from understudy_worker import pulse
 from understudy_worker.backend import Backend
 from understudy_worker.blobs import Blobs
 from understudy_worker.completion import Completion
@@ -17,6 +18,7 @@ from understudy_worker.endings import AnyOutput, ending, result
 from understudy_worker.errors import Abandoned
 from understudy_worker.jobs import FrameMaker, Job
 from understudy_worker.models import LoadedModel, Models
+from understudy_worker.pulse import Pulse, beat
 from understudy_worker.scoring import Known, Scoring, score
 from understudy_worker.teacher_cache import TeacherCache
 from understudy_worker.tokens import tokenize
@@ -43,14 +45,17 @@ class Requests:
         self._arrived: queue.SimpleQueue[tuple[Job, RequestPayload]] = queue.SimpleQueue()
         self._completing: dict[tuple[str, LoadedModel], Completions] = {}
         self._open: list[Completion] = []
+        self._pulse = Pulse()
         threading.Thread(target=self._work, name="requests", daemon=True).start()
 
     def accept(self, job: Job, payload: RequestPayload) -> None:
-        """Queue a request, from any thread."""
+        """Queue a request, from any thread. Until it is answered it gets on as the thread does that works on all."""
+        job.follow(self._pulse)
         self._arrived.put((job, payload))
 
     def _work(self) -> None:
         self._backend.pin_threads()
+        pulse.follow(self._pulse)
         while True:
             scorings: dict[tuple[str, LoadedModel, LoadedModel], list[tuple[Job, Scoring]]] = defaultdict(list)
             completions: dict[tuple[str, LoadedModel], list[Completion]] = defaultdict(list)
@@ -81,6 +86,7 @@ class Requests:
         completions: dict[tuple[str, LoadedModel], list[Completion]],
     ) -> None:
         """Read it, and put it where those are that it may be computed with."""
+        beat()
         match payload:
             case TokenizePayload():
                 self._answer(job, tokenize(self._models.get(payload.model, tick=job.advance), payload))

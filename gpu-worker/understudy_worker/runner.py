@@ -9,7 +9,7 @@ import time
 
 from pydantic import TypeAdapter, ValidationError
 
-from understudy_worker import generation, preference
+from understudy_worker import generation, preference, pulse
 from understudy_worker.backend import Backend
 from understudy_worker.blobs import Blobs
 from understudy_worker.distill import Trainer
@@ -18,6 +18,7 @@ from understudy_worker.endings import AnyOutput, ending, result
 from understudy_worker.errors import Abandoned, WorkerError
 from understudy_worker.jobs import Job
 from understudy_worker.models import Models, facts
+from understudy_worker.pulse import Pulse
 from understudy_worker.requests import REQUESTS, RequestPayload, Requests
 from understudy_worker.wire import (
     ComparePayload,
@@ -48,16 +49,19 @@ class Runner:
         self._requests = requests
         self._arrived: queue.SimpleQueue[Job] = queue.SimpleQueue()
         self._long: queue.SimpleQueue[tuple[Job, LongPayload]] = queue.SimpleQueue()
+        self._sorting = Pulse()
         threading.Thread(target=self._sort, name="payloads", daemon=True).start()
         for slot in range(slots):
             threading.Thread(target=self._work, name=f"engine-{slot}", daemon=True).start()
 
     def accept(self, job: Job) -> None:
         """Queue a job; called on the event loop."""
+        job.follow(self._sorting)
         self._arrived.put(job)
 
     def _sort(self) -> None:
         """Read payloads, some of which are blobs, and hand each job to the thread of its kind."""
+        pulse.follow(self._sorting)
         while True:
             job = self._arrived.get()
             try:
@@ -74,6 +78,7 @@ class Runner:
         self._backend.pin_threads()
         while True:
             job, payload = self._long.get()
+            job.follow(pulse.here())
             began = time.monotonic()
             try:
                 job.ask(result(job, self._run(job, payload), blobs=self._blobs))

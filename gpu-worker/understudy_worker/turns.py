@@ -8,6 +8,8 @@ import threading
 from collections import deque
 from types import TracebackType
 
+from understudy_worker import pulse
+
 
 class Turns:
     """A lock that whoever has waited longest gets next; a thread that holds it may take it again.
@@ -23,6 +25,7 @@ class Turns:
         self._depth = 0
 
     def __enter__(self) -> None:
+        pulse.here().ask()
         me = threading.get_ident()
         with self._guard:
             if self._holder in (None, me):
@@ -38,6 +41,7 @@ class Turns:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        pulse.here().leave()
         with self._guard:
             self._depth -= 1
             if self._depth > 0:

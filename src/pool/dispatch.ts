@@ -84,7 +84,7 @@ function lease(turn: Turn, grant: Grant): void {
   const span = run === null ? null : spanOf(turn, job, run, kept);
   turn.tables.deltas.remove("job = ?", job.id);
   const attempts = kept ? Math.max(1, job.attempts) : job.attempts + 1;
-  jobs.update(job.id, { status: "running", attempts, tries: job.tries + 1 });
+  jobs.update(job.id, { status: "running", attempts });
   openLease(turn, { job, worker, fence, attempt: attempts, span });
   turn.send(worker.boot, leaseFrame(turn, { job, run, fence, attempt: attempts, span }));
   remember(turn, worker, job);

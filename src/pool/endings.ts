@@ -2,7 +2,8 @@
 import type { Failure, Status } from "../wire/common.ts";
 import type { BlobRef } from "../wire/blobs.ts";
 import type { Output } from "../wire/payloads.ts";
-import { poisoned } from "./poison.ts";
+import { counted, pauseMs, poisoned } from "./poison.ts";
+import type { SetbackKind } from "./poison.ts";
 import {
   ended,
   recordEvaluation,
@@ -161,26 +162,30 @@ export function reached(turn: Turn, run: RunRow, job: JobRow): boolean {
   return !(job.checkpoint || last) || turn.tables.states.checkpointAt(run.id, target) !== null;
 }
 
-/** The lease is over and the job is not: back to the queue, or given up. */
 export interface Setback {
+  kind: SetbackKind;
   detail: string;
-  /** Whether the worker fell silent or hung: a closed socket and a drain are not deaths. */
-  death: boolean;
-  /** Pause before the next lease, ms. */
-  waitMs: number;
+  /** Whether the boot that had it may have died at it: should its process turn out to have ended, that is a death. */
+  suspect?: boolean;
 }
 
-export function setBack(turn: Turn, job: JobRow, setback: Setback): void {
+/** The lease is over and the job is not: back to the queue, or given up. */
+export function setBack(turn: Turn, job: JobRow, { kind, detail, suspect = false }: Setback): void {
   const boot = turn.tables.leases.of(job.id)?.boot ?? null;
   endLease(turn, job, false);
-  turn.tables.jobs.update(job.id, {
-    status: "queued",
-    deaths: job.deaths + (setback.death ? 1 : 0),
-    last_error: setback.detail.slice(0, 1000),
-    failed_on: boot,
-    phase: null,
-  });
-  requeue(turn, job.id, setback.waitMs);
+  const counts = counted(job, kind, detail);
+  const marks = { failed_on: boot, suspect: suspect ? boot : null };
+  turn.tables.jobs.update(job.id, { status: "queued", phase: null, ...counts, ...marks });
+  requeue(turn, job.id, pauseMs(kind, counts));
+}
+
+/** A process has ended: each job that it computed when it vanished has cost a worker, not only a connection. */
+export function blame(turn: Turn, boot: string): void {
+  for (const job of turn.tables.jobs.suspectedOf(boot)) {
+    const { deaths, interruptions } = job;
+    turn.tables.jobs.update(job.id, { deaths: deaths + 1, interruptions: interruptions - 1, suspect: null });
+    if (turn.tables.leases.of(job.id) === null) requeue(turn, job.id, 0);
+  }
 }
 
 /** A span is over, the job goes on: to the back of the queue, so that others get their turn. */

@@ -42,5 +42,7 @@ function expireLease(turn: Turn, id: string): void {
   // It may be stopped, and would only let the next lease expire too.
   if (verdict === "expired") turn.tables.workers.update(lease.boot, { silent: true });
   turn.send(lease.boot, { type: "cancel", job: id, fence: lease.fence });
-  setBack(turn, job, { detail: DETAIL[verdict], death: verdict !== "disconnected", waitMs: 0 });
+  const computed = job.phase === null || job.phase === "working" || job.phase === "replaying";
+  const kind = computed && verdict !== "disconnected" ? "death" : "interruption";
+  setBack(turn, job, { kind, detail: DETAIL[verdict], suspect: computed && verdict === "disconnected" });
 }

@@ -1,5 +1,5 @@
 // A lease's life on the pool's clock, in relative durations. Only progress renews it; a tick that stands still ends it.
-import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS } from "../config.ts";
+import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS, RESTART_GRACE_MS } from "../config.ts";
 
 /** Times are Unix milliseconds of the pool's clock. */
 export interface LeaseClock {
@@ -32,6 +32,11 @@ export function renewLease(lease: LeaseClock, tick: number, now: number): LeaseC
 /** The socket closed: the same boot may come back within a few seconds. */
 export function cutLease(lease: LeaseClock, now: number): LeaseClock {
   return { ...lease, until: Math.min(lease.until, now + CLOSED_SOCKET_MS), closed: true };
+}
+
+/** The pool was away, not the worker: what it may have missed meanwhile is no fault of the lease. */
+export function graceLease(lease: LeaseClock, now: number): LeaseClock {
+  return { ...lease, until: now + RESTART_GRACE_MS, tick_at: now, closed: true };
 }
 
 /** The same boot said hello in time. Its engine has kept working: the tick's own deadline goes on. */

@@ -48,6 +48,6 @@ export function shutOut(turn: Turn, job: JobRow, run: RunRow, worker: WorkerRow,
     const message = `step ${n} came out differently on two workers of the same fingerprint`;
     endRun(turn, run.id, "failed", { code: "not_reproducible", message, retryable: false });
   } else {
-    setBack(turn, job, { detail: `step ${n} came out differently on another worker`, death: false, waitMs: 0 });
+    setBack(turn, job, { kind: "interruption", detail: `step ${n} came out differently on another worker` });
   }
 }

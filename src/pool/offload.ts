@@ -3,7 +3,6 @@ import { MAX_INLINE_BYTES } from "../config.ts";
 import { blobKey, putBlob } from "../store/blobs.ts";
 import type { Lease } from "../wire/pool.ts";
 import { setBack } from "./endings.ts";
-import { retryWaitMs } from "./poison.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { Turn } from "./turn.ts";
 
@@ -39,7 +38,7 @@ export function sendStored(turn: Turn, boot: string, lease: Lease): void {
 export function giveBackUnstored(turn: Turn, boot: string, lease: Lease): void {
   const job = liveJob(turn, boot, lease);
   if (job === null) return;
-  setBack(turn, job, { detail: "its payload could not be stored", death: false, waitMs: retryWaitMs(job.tries) });
+  setBack(turn, job, { kind: "interruption", detail: "its payload could not be stored" });
 }
 
 function liveJob(turn: Turn, boot: string, { job, fence }: Lease): JobRow | null {

@@ -1,6 +1,6 @@
 // The shell around the policy: transactions, sockets, the alarm, callers that wait. Nothing is decided here.
 import { z } from "zod";
-import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, OUTBOX_BATCH } from "../config.ts";
+import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, MAX_FRAME_BYTES, MAX_HELLO_BYTES, OUTBOX_BATCH } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { OutboxEntry, Settle } from "../store/outbox.ts";
 import type { Ack, Lease, ToWorker } from "../wire/pool.ts";
@@ -9,7 +9,7 @@ import { dispatch } from "./dispatch.ts";
 import { drain } from "./drain.ts";
 import { EdgeWorker } from "./edge/worker.ts";
 import { expire } from "./expire.ts";
-import { onClosed, onHello } from "./frames/presence.ts";
+import { onClosed, onHello, onRestart } from "./frames/presence.ts";
 import { decide } from "./frames/index.ts";
 import type { Decision, WorkFrame } from "./frames/index.ts";
 import { giveBackUnstored, offload, oversize, sendStored } from "./offload.ts";
@@ -67,16 +67,29 @@ export class Shell {
     const open = new Set(this.#ctx.getWebSockets().map((ws) => attachmentOf(ws).socket));
     const lost = this.#tables.workers.connected().filter(({ socket }) => socket !== null && !open.has(socket));
     if (lost.length === 0) return;
-    this.turn((turn) => {
-      for (const { boot, socket } of lost) onClosed(turn, boot, socket ?? "");
-    });
+    const turn = this.#begin();
+    // before the clock judges what the pool has missed
+    this.#transaction(() =>
+      onRestart(
+        turn,
+        lost.map(({ boot }) => boot),
+      ),
+    );
+    this.#arm();
+  }
+
+  #transaction<T>(work: () => T): T {
+    return this.#ctx.storage.transactionSync(work);
+  }
+
+  #begin(): Turn {
+    return new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs, (work) => this.#transaction(work));
   }
 
   /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
   turn<T>(change: (turn: Turn) => T, answerTo?: { ws: WebSocket; frame: (value: T) => ToWorker | null }): T {
-    const transaction = <V>(work: () => V): V => this.#ctx.storage.transactionSync(work);
-    const turn = new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs, transaction);
-    const value = transaction(() => {
+    const turn = this.#begin();
+    const value = this.#transaction(() => {
       expire(turn);
       const result = change(turn);
       if (turn.dispatch) dispatch(turn);
@@ -98,17 +111,18 @@ export class Shell {
   #flush(turn: Turn): void {
     this.#waiters.notify(turn.changed);
     if (turn.sends.length === 0 && turn.closes.length === 0) return;
-    const sockets = new Map(this.#ctx.getWebSockets().map((ws) => [attachmentOf(ws).socket, ws]));
+    // by its tag: a pool of many sockets is not read whole for one frame
+    const find = (socket: string): WebSocket | undefined => this.#ctx.getWebSockets(socket)[0];
     for (const { boot, frame } of turn.sends) {
       const socket = this.#tables.workers.get(boot)?.socket ?? "";
-      const ws = sockets.get(socket);
+      const ws = find(socket);
       const large = frame.type === "lease" ? oversize(frame) : null;
       if (frame.type === "lease" && large !== null) void this.#sendLarge(boot, frame, large);
       else if (ws !== undefined) sendFrame(ws, frame);
       else if (socket === this.#edge.socket) this.#edge.receive(frame);
     }
     for (const { socket, code, reason } of turn.closes) {
-      const ws = sockets.get(socket);
+      const ws = find(socket);
       if (ws !== undefined) closeSocket(ws, code, reason);
       else if (socket === this.#edge.socket) this.#edge.drop();
     }
@@ -155,7 +169,7 @@ export class Shell {
 
   async #receive(ws: WebSocket, message: string | ArrayBuffer): Promise<void> {
     try {
-      const incoming = readFrame(message);
+      const incoming = readFrame(message, attachmentOf(ws).boot === null ? MAX_HELLO_BYTES : MAX_FRAME_BYTES);
       if ("code" in incoming) {
         this.#drop(ws, incoming.code, incoming.reason);
         return;

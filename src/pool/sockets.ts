@@ -1,6 +1,6 @@
 // The workers' WebSockets: what is attached to each, and how a frame is read from one.
 import { z } from "zod";
-import { MAX_FRAME_BYTES } from "../config.ts";
+import { MAX_FRAME_BYTES, MAX_KEY_SOCKETS } from "../config.ts";
 import { FromWorker } from "../wire/pool.ts";
 import type { ToWorker } from "../wire/pool.ts";
 import { known } from "../wire/tolerant.ts";
@@ -27,21 +27,33 @@ export function accept(ctx: DurableObjectState, request: Request): Response {
     key: request.headers.get("x-understudy-key"),
     project: request.headers.get("x-understudy-project"),
   });
+  if (ctx.getWebSockets(keyTag(key)).length >= MAX_KEY_SOCKETS) {
+    return new Response("this key has as many connections as one may have", {
+      status: 429,
+      headers: { "retry-after": "10" },
+    });
+  }
   const { 0: client, 1: server } = new WebSocketPair();
-  ctx.acceptWebSocket(server);
   const attachment: Attachment = { socket: crypto.randomUUID(), key, project, boot: null };
+  ctx.acceptWebSocket(server, [attachment.socket, keyTag(key)]);
   server.serializeAttachment(attachment);
   return new Response(null, { status: 101, webSocket: client });
 }
 
+const keyTag = (key: string): string => `key ${key}`;
+
 export type Incoming = { frame: FromWorker } | { code: number; reason: string };
 
 /** A frame, or why the socket must close. */
-export function readFrame(message: string | ArrayBuffer): Incoming {
+export function readFrame(message: string | ArrayBuffer, most = MAX_FRAME_BYTES): Incoming {
   if (typeof message !== "string") return { code: 1008, reason: "frames are JSON text" };
   // A character takes at least one byte, and at most three for each UTF-16 unit.
-  const long = message.length > MAX_FRAME_BYTES / 3 && new TextEncoder().encode(message).length > MAX_FRAME_BYTES;
-  if (long) return { code: 1009, reason: `a frame has at most ${MAX_FRAME_BYTES} bytes` };
+  const long = message.length > most || (message.length > most / 3 && new TextEncoder().encode(message).length > most);
+  if (long)
+    return {
+      code: 1009,
+      reason: `${most < MAX_FRAME_BYTES ? "the first frame" : "a frame"} has at most ${most} bytes`,
+    };
   let value: unknown;
   try {
     value = JSON.parse(message);

@@ -18,6 +18,8 @@ interface Options {
   fingerprint?: string;
   kinds?: Hello["capabilities"]["kinds"];
   models?: string[];
+  /** By default a machine of its own. */
+  name?: string;
   engine?: number;
   /** The oldest and the newest that it speaks. */
   protocols?: [number, number];
@@ -75,7 +77,7 @@ export class FakeWorker {
       type: "hello",
       protocol: newest,
       protocol_least: least,
-      worker: "w",
+      worker: options.name ?? `w-${this.boot.slice(0, 8)}`,
       boot: this.boot,
       capabilities: {
         kinds: options.kinds ?? JobKind.options,

@@ -2,6 +2,7 @@
 import { runInDurableObject } from "cloudflare:test";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
+import { LEASE_MS, MAX_SETBACK_WAIT_MS } from "../../src/config.ts";
 import type { WorkFrame } from "../../src/pool/frames/index.ts";
 import type { AckStatus } from "../../src/wire/pool.ts";
 import { freshPool } from "./harness.ts";
@@ -114,7 +115,9 @@ class Watch {
 /** Faults stop: an honest worker that stays. */
 function settle(sim: Simulation): void {
   for (const other of sim.workers) sim.disconnect(other, true);
-  sim.now += 60_000;
+  sim.now += LEASE_MS;
+  sim.turn(() => undefined);
+  sim.now += MAX_SETBACK_WAIT_MS;
   const last = sim.workers[0]!;
   sim.connect(last);
   for (let round = 0; round < 60; round += 1) {

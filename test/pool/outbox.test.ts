@@ -89,16 +89,20 @@ describe("the pool's outbox", () => {
     await pool.submitJob(bad);
     await pool.submitJob(good);
     await runDurableObjectAlarm(pool);
-    expect(outbox.applied).toMatchObject([{ kind: "job", job: { id: good.id, status: "queued" } }]);
+    const told = () =>
+      outbox.applied.flatMap((entry) =>
+        entry.kind === "job" && [good.id, bad.id].includes(entry.job.id) ? [entry.job] : [],
+      );
+    expect(told()).toMatchObject([{ id: good.id, status: "queued" }]);
     const parked = await sql(pool, "SELECT topic, attempts, error FROM outbox");
     expect(parked).toEqual([{ topic: bad.id, attempts: 1, error: "Error: D1 does not like it" }]);
     // The newer entry takes the older one's place and its wait.
     await pool.cancelJob(PROJECT, bad.id);
     outbox.settle = null;
     await runDurableObjectAlarm(pool);
-    expect(outbox.applied).toHaveLength(1);
+    expect(told()).toHaveLength(1);
     await later(pool, OUTBOX_RETRY_MS.first + 1);
-    expect(outbox.applied[1]).toMatchObject({ kind: "job", job: { id: bad.id, status: "cancelled" } });
+    expect(told()[1]).toMatchObject({ id: bad.id, status: "cancelled" });
     expect(await sql(pool, "SELECT * FROM outbox")).toEqual([]);
     expect(await sql(pool, "SELECT * FROM due WHERE kind = 'outbox'")).toEqual([]);
   });

@@ -1,7 +1,14 @@
 // The pure policy: leases, poison, the journal's decisions, plans, spans.
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS, MAX_ATTEMPTS, MAX_DEATHS } from "../../src/config.ts";
+import {
+  CLOSED_SOCKET_MS,
+  ENGINE_DEADLINE_MS,
+  LEASE_MS,
+  MAX_DEATHS,
+  MAX_FAILURES,
+  MAX_INTERRUPTIONS,
+} from "../../src/config.ts";
 import { decideSamples, decideStep, notReproducible, shrinkPlan } from "../../src/pool/journal.ts";
 import {
   beginLease,
@@ -12,7 +19,7 @@ import {
   renewLease,
   reopenLease,
 } from "../../src/pool/lease.ts";
-import { poisoned, retryWaitMs } from "../../src/pool/poison.ts";
+import { counted, pauseMs, poisoned } from "../../src/pool/poison.ts";
 import { batchSpan, median, trainSpan } from "../../src/pool/span.ts";
 import type { TrainSpanInput } from "../../src/pool/span.ts";
 
@@ -54,17 +61,36 @@ describe("a lease", () => {
 });
 
 describe("poison", () => {
-  test("deaths and attempts each have their limit", () => {
+  const none = { deaths: 0, failures: 0, interruptions: 0, last_error: null };
+
+  test("deaths, failures and interruptions each have their limit", () => {
     const last_error = "boom";
-    expect(poisoned({ tries: MAX_ATTEMPTS - 1, deaths: MAX_DEATHS - 1, last_error })).toBeNull();
-    expect(poisoned({ tries: MAX_ATTEMPTS, deaths: 0, last_error })?.message).toBe(
-      "5 attempts brought it no further; the last: boom",
+    const most = { deaths: MAX_DEATHS - 1, failures: MAX_FAILURES - 1, interruptions: MAX_INTERRUPTIONS - 1 };
+    expect(poisoned({ ...most, last_error })).toBeNull();
+    expect(poisoned({ ...none, failures: MAX_FAILURES, last_error })?.message).toBe(
+      "it failed 5 times; the last: boom",
     );
-    expect(poisoned({ tries: 1, deaths: MAX_DEATHS, last_error: null })?.message).toBe("2 workers died at it");
+    expect(poisoned({ ...none, interruptions: MAX_INTERRUPTIONS })?.message).toBe("it was interrupted 20 times");
+    expect(poisoned({ ...none, deaths: MAX_DEATHS })?.message).toBe("2 workers died at it");
   });
 
-  test("pauses double, within reason", () => {
-    expect([1, 2, 3, 4].map(retryWaitMs)).toEqual([1000, 2000, 4000, 8000]);
+  test("what is said has its history, the last first", () => {
+    const once = counted(none, "failure", "one");
+    expect(counted(once, "interruption", "two")).toEqual({
+      deaths: 0,
+      failures: 1,
+      interruptions: 1,
+      last_error: "two; before: one",
+    });
+    expect(counted(once, "death", "x".repeat(2000)).last_error).toHaveLength(1000);
+  });
+
+  test("pauses double, within reason; a death and a first interruption cost none", () => {
+    const failed = [1, 2, 3, 4, 9].map((failures) => pauseMs("failure", { ...none, failures }));
+    expect(failed).toEqual([1000, 2000, 4000, 8000, 60_000]);
+    const cut = [1, 2, 3, 20].map((interruptions) => pauseMs("interruption", { ...none, interruptions }));
+    expect(cut).toEqual([0, 1000, 2000, 60_000]);
+    expect(pauseMs("death", { ...none, deaths: 1 })).toBe(0);
   });
 });
 

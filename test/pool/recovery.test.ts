@@ -85,6 +85,33 @@ describe("recovery", () => {
     expect((await worker.lease()).job).toBe("job_retry");
   });
 
+  test("a resume state that cannot be read: the one before it, then the beginning", async () => {
+    const { pool, worker, trainer } = await begin();
+    await trainer.honest();
+    const second = await lastLease(worker);
+    for (const n of [2, 3]) {
+      await second.step(n);
+      expect((await second.resume(n)).status).toBe("ok");
+    }
+    await second.result(3);
+    await worker.vanish(pool);
+    await later(pool, 5001);
+    const other = await FakeWorker.connect(pool);
+    for (const [step, hashes] of [
+      [3, []],
+      [2, [3]],
+      [null, [1, 2, 3]],
+    ] as const) {
+      const next = await lastLease(other);
+      expect(next.payload.resume?.step ?? null).toBe(step);
+      expect(next.payload.hashes).toEqual(hashes.map((n) => stepHash(n)));
+      const failure = { code: "resume_state_corrupt", detail: "gone", retryable: true };
+      const { job, fence, lineage } = next.lease;
+      expect((await other.ask({ type: "fail", job, fence, lineage, ...failure })).status).toBe("ok");
+      await later(pool, 60_000);
+    }
+  });
+
   test("a worker that is stopped loses the run to another, and its late frames change nothing", async () => {
     const { pool, run, trainer } = await begin();
     await trainer.step(1);

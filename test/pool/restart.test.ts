@@ -20,8 +20,27 @@ test("workers of before are not there any more, and their jobs go to another", a
   pool = env.POOL.get(id);
   expect(await pool.workers(PROJECT)).toEqual([]);
   const after = await FakeWorker.connect(pool);
-  await later(pool, 6000);
+  await later(pool, 19_000);
+  expect(after.offered).toBe(0);
+  await later(pool, 2000);
   const lease = await after.lease();
   expect(lease).toMatchObject({ job: lost.job, fence: 2 });
+  expect((await after.ask(result(lease))).status).toBe("ok");
+});
+
+test("a worker that dials again within the grace keeps its lease, whatever the pool missed meanwhile", async () => {
+  const id = env.POOL.idFromName(unique("pool"));
+  let pool: Stub = env.POOL.get(id);
+  const before = await FakeWorker.connect(pool);
+  await pool.submitJob(scoreJob());
+  const lease = await before.lease();
+  await abortAllDurableObjects();
+  clock.pass(120_000);
+  pool = env.POOL.get(id);
+  expect(await pool.workers(PROJECT)).toEqual([]);
+  await later(pool, 15_000);
+  const after = await FakeWorker.dial(pool, { boot: before.boot });
+  const held = { job: lease.job, fence: lease.fence };
+  expect((await after.hello({ leases: [held] })).reconcile).toEqual([{ ...held, action: "keep" }]);
   expect((await after.ask(result(lease))).status).toBe("ok");
 });

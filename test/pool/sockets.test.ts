@@ -1,5 +1,6 @@
 // The protocol at its edges, and who gets which job.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
+import { MAX_KEY_SOCKETS } from "../../src/config.ts";
 import { clock, freshPool, later } from "./harness.ts";
 import { newBoot, FakeWorker } from "./fake-worker.ts";
 import { scorePayload, PROJECT, result, scoreJob, sha } from "./fixtures.ts";
@@ -18,7 +19,7 @@ describe("sockets", () => {
       ["{", 1008, /JSON/],
       [JSON.stringify({ type: "hello", seq: 1 }), 1008, /bad frame/],
       [new ArrayBuffer(4), 1008, /text/],
-      [JSON.stringify({ type: "x", pad: "é".repeat(600_000) }), 1009, /bytes/],
+      [JSON.stringify({ type: "hello", pad: "é".repeat(33_000) }), 1009, /first frame has at most 65536 bytes/],
     ];
     for (const [data, code, reason] of cases) {
       const worker = await FakeWorker.dial(pool);
@@ -26,6 +27,33 @@ describe("sockets", () => {
       await worker.until(() => worker.closed !== null);
       expect(worker.closed?.code).toBe(code);
       expect(worker.closed?.reason).toMatch(reason);
+    }
+  });
+
+  test("a frame after hello has its own bound", async () => {
+    const worker = await FakeWorker.connect(freshPool());
+    worker.raw(JSON.stringify({ type: "x", pad: "é".repeat(600_000) }));
+    await worker.until(() => worker.closed !== null);
+    expect(worker.closed).toMatchObject({ code: 1009, reason: "a frame has at most 1048576 bytes" });
+  });
+
+  test("a key has so many sockets and no more; another has its own", async () => {
+    const pool = freshPool();
+    const connect = (key: string) =>
+      pool.fetch(
+        new Request("http://pool/connect", {
+          headers: { upgrade: "websocket", "x-understudy-key": key, "x-understudy-project": "" },
+        }),
+      );
+    const open = await Promise.all(Array.from({ length: MAX_KEY_SOCKETS }, () => connect("key_1")));
+    expect(new Set(open.map(({ status }) => status))).toEqual(new Set([101]));
+    const refused = await connect("key_1");
+    expect([refused.status, refused.headers.get("retry-after")]).toEqual([429, "10"]);
+    await refused.text();
+    expect((await connect("key_2")).status).toBe(101);
+    for (const { webSocket } of open) {
+      webSocket?.accept();
+      webSocket?.close(1000, "bye");
     }
   });
 

@@ -1,9 +1,16 @@
 // hello, progress, and a socket that closes: who is there, and which leases live on.
-import { CLOSED_SOCKET_MS, CONTACT_MS, FORGET_WORKER_MS, LEASE_MS, PROGRESS_MS } from "../../config.ts";
+import {
+  CLOSED_SOCKET_MS,
+  CONTACT_MS,
+  FORGET_WORKER_MS,
+  LEASE_MS,
+  PROGRESS_MS,
+  RESTART_GRACE_MS,
+} from "../../config.ts";
 import { PROTOCOLS } from "../../wire/pool.ts";
 import type { Ack, Hello, ToWorker } from "../../wire/pool.ts";
-import { setBack } from "../endings.ts";
-import { cutLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
+import { blame, setBack } from "../endings.ts";
+import { cutLease, graceLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
 import type { LeaseClock } from "../lease.ts";
 import type { LeaseRow } from "../tables/jobs.ts";
 import type { WorkerRow } from "../tables/workers.ts";
@@ -31,6 +38,7 @@ export function onHello(turn: Turn, visitor: Visitor, hello: Hello): Welcome | {
   if (known !== null && known.socket !== null && known.socket !== visitor.socket) {
     turn.close(known.socket, 4000, "a newer socket speaks for this boot");
   }
+  if (known === null) for (const { boot } of workers.predecessors(visitor.key, hello.worker)) blame(turn, boot);
   workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_WORKER_MS);
   const worker = seatWorker(turn, visitor, { ...hello, protocol }, known);
   workers.put(worker);
@@ -88,7 +96,7 @@ function reconcile(turn: Turn, worker: WorkerRow, hello: Hello): Welcome["reconc
   });
   for (const lease of turn.tables.leases.ofBoot(worker.boot)) {
     const job = kept.has(lease.job) ? null : turn.tables.jobs.get(lease.job);
-    if (job !== null) setBack(turn, job, { detail: "the worker came back without it", death: false, waitMs: 0 });
+    if (job !== null) setBack(turn, job, { kind: "interruption", detail: "the worker came back without it" });
   }
   return answer;
 }
@@ -133,7 +141,17 @@ export function onClosed(turn: Turn, boot: string, socket: string): void {
   turn.dispatch = true;
 }
 
-/** The few seconds are over and the boot has not come back: nothing is held for it any more. */
+/** The pool has started again without the sockets of these boots: no lease is judged until they had time to come back. */
+export function onRestart(turn: Turn, lost: readonly string[]): void {
+  const { workers, leases, due } = turn.tables;
+  for (const boot of lost) {
+    workers.update(boot, { socket: null, seen_at: turn.now });
+    due.set("hold", boot, turn.now + RESTART_GRACE_MS);
+  }
+  for (const lease of leases.all("true")) saveLease(turn, lease, clockOf(graceLease(lease, turn.now)));
+}
+
+/** The time is over and the boot has not come back: nothing is held for it any more. */
 export function releaseHolds(turn: Turn, boot: string): void {
   const { workers, fences, leases } = turn.tables;
   if (workers.get(boot)?.socket !== null) return;

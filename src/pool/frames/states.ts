@@ -67,10 +67,14 @@ function addResume(turn: Turn, run: RunRow, state: StoredState): void {
   pointTo(turn, resumeOwner(row), blobsOf(state));
   const { step, sha256 } = state;
   recordEvent(turn, run.id, { type: "resume_state", data: { step, sha256 } });
-  for (const old of states.resumes(run.id).slice(RESUMES_KEPT)) {
-    states.remove("run = ? AND kind = 'resume' AND lineage = ? AND step = ?", run.id, old.lineage, old.step);
-    forget(turn, resumeOwner(old));
-  }
+  for (const old of states.resumes(run.id).slice(RESUMES_KEPT)) dropResume(turn, old);
+}
+
+/** The next lease replays from an older one, or from step 0. */
+export function dropResume(turn: Turn, row: StateRow): void {
+  const { states } = turn.tables;
+  states.remove("run = ? AND kind = 'resume' AND lineage = ? AND step = ?", row.run, row.lineage, row.step);
+  forget(turn, resumeOwner(row));
 }
 
 function resumeOwner(row: StateRow): string {

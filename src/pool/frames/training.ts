@@ -2,6 +2,7 @@
 import { endRun } from "../endings.ts";
 import { decideStep, shrinkPlan } from "../journal.ts";
 import { shutOut } from "../lineage.ts";
+import { ADVANCED } from "../poison.ts";
 import { recordEvent, recordRun, recordStep, recordUsage } from "../record.ts";
 import type { RunRow } from "../tables/runs.ts";
 import type { WorkerRow } from "../tables/workers.ts";
@@ -46,7 +47,7 @@ function commitStep(turn: Turn, { run, job }: HeldLease & { run: RunRow }, frame
   const row = { run: run.id, lineage, n, prev, hash, metrics, superseded: false, committed_at: turn.now };
   steps.insert(row);
   runs.update(run.id, { head: n, head_hash: hash });
-  jobs.update(job.id, { tries: 0, deaths: 0, done: n, total: job.target ?? n });
+  jobs.update(job.id, { ...ADVANCED, done: n, total: job.target ?? n });
   recordEvent(turn, run.id, { type: "step", data: stepView(row) });
   recordStep(turn, run.project, row);
   recordUsage(turn, run.project, "tokens_trained", metrics.tokens);
@@ -67,7 +68,7 @@ export function onOutOfMemory(turn: Turn, worker: WorkerRow, frame: FrameOf<"oom
     return reply("cancelled");
   }
   turn.tables.runs.update(run.id, { plan });
-  turn.tables.jobs.update(job.id, { tries: 0, deaths: 0 });
+  turn.tables.jobs.update(job.id, ADVANCED);
   recordEvent(turn, run.id, { type: "plan", data: entry });
   recordRun(turn, run.id);
   return reply("ok");

@@ -3,13 +3,17 @@ import type { BlobRef } from "../../wire/blobs.ts";
 import type { JobKind, Output } from "../../wire/payloads.ts";
 import { pointTo } from "../blobs.ts";
 import { carryOn, completeJob, endLease, failJob, setBack } from "../endings.ts";
-import { retryWaitMs } from "../poison.ts";
+import { ADVANCED } from "../poison.ts";
 import { recordEvaluation, recordItems, recordUsage } from "../record.ts";
 import type { JobRow } from "../tables/jobs.ts";
 import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
 import { heldLease, reply } from "./held.ts";
-import type { FrameOf, Look, Reply } from "./held.ts";
+import type { FrameOf, HeldLease, Look, Reply } from "./held.ts";
+import { dropResume } from "./states.ts";
+
+/** What a worker says of a store or a pool that it cannot reach: the job is not at fault. */
+const INTERRUPTIONS: ReadonlySet<string> = new Set(["blob_unavailable", "resume_state_corrupt"]);
 
 /** The frame that commits a batch of each kind of evaluation. */
 const FRAMES = { generate: "items", prefer: "pairs" } as const;
@@ -30,7 +34,7 @@ export function onItems(turn: Turn, worker: WorkerRow, frame: FrameOf<"items" | 
     return { violation: "items are not those of their batch, in its order" };
   }
   batches.patch({ committed: true }, "evaluation = ? AND batch = ?", row.id, frame.batch);
-  jobs.update(job.id, { tries: 0, deaths: 0, done: job.done + frame.items.length });
+  jobs.update(job.id, { ...ADVANCED, done: job.done + frame.items.length });
   const body = { ...row.body, done: row.body.done + frame.items.length };
   evaluations.patch({ body }, "id = ?", row.id);
   const of = { project: job.project, evaluation: row.id, batch: frame.batch };
@@ -63,7 +67,7 @@ export function onDelta(turn: Turn, worker: WorkerRow, frame: FrameOf<"delta">):
   if (frame.place < next) return reply("duplicate");
   if (frame.place > next || held.job.kind !== "complete") return { violation: "a delta that does not follow the last" };
   deltas.insert({ job: frame.job, place: frame.place, pieces: frame.pieces });
-  jobs.update(frame.job, { tries: 0, deaths: 0 });
+  jobs.update(frame.job, ADVANCED);
   turn.changed.add(frame.job);
   return reply("ok");
 }
@@ -160,12 +164,21 @@ export function onFail(turn: Turn, worker: WorkerRow, frame: FrameOf<"fail">): R
   if (held === null) return reply("stale_fence");
   const { job } = held;
   if (frame.retryable) {
-    setBack(turn, job, { detail: `${frame.code}: ${frame.detail}`, death: false, waitMs: retryWaitMs(job.tries) });
+    if (frame.code === "resume_state_corrupt") dropRead(turn, held);
+    const kind = INTERRUPTIONS.has(frame.code) ? "interruption" : "failure";
+    setBack(turn, job, { kind, detail: `${frame.code}: ${frame.detail}` });
   } else {
     endLease(turn, job, false);
     failJob(turn, job, { code: frame.code, message: frame.detail, retryable: false });
   }
   return reply("ok");
+}
+
+/** The resume state that the lease named is missing or broken. */
+function dropRead(turn: Turn, { job, lease }: HeldLease): void {
+  const resumes = job.run === null ? [] : turn.tables.states.resumes(job.run);
+  const read = resumes.find((row) => row.step < lease.from);
+  if (read !== undefined) dropResume(turn, read);
 }
 
 /** This worker cannot take it (never again, if not retryable); another may. */
@@ -174,7 +187,6 @@ export function onRefuse(turn: Turn, worker: WorkerRow, frame: FrameOf<"refuse">
   if (held === null) return reply("stale_fence");
   const { job } = held;
   if (!frame.retryable) turn.tables.refusals.put({ job: job.id, boot: worker.boot });
-  const waitMs = frame.retryable ? retryWaitMs(job.tries) : 0;
-  setBack(turn, job, { detail: `refused: ${frame.reason}`, death: false, waitMs });
+  setBack(turn, job, { kind: "interruption", detail: `refused: ${frame.reason}` });
   return reply("ok");
 }

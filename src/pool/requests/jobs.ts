@@ -4,6 +4,7 @@ import type { ModelRef } from "../../wire/models.ts";
 import type { Answer, Created, DeltaPage, JobState, SubmitJob } from "../api.ts";
 import { pointTo } from "../blobs.ts";
 import { cancelJob as endCancelled } from "../endings.ts";
+import { ADVANCED } from "../poison.ts";
 import { recordJob } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
 import type { BodyRow, JobRow } from "../tables/jobs.ts";
@@ -31,9 +32,7 @@ export function enqueue(turn: Turn, fields: NewJob, body: Partial<BodyRow>): Job
     ready_at: turn.now,
     not_before: 0,
     attempts: 0,
-    tries: 0,
-    deaths: 0,
-    last_error: null,
+    ...ADVANCED,
     failed_on: null,
     phase: null,
     done: 0,

@@ -48,7 +48,7 @@ export function revokeKey(turn: Turn, key: string): void {
   for (const worker of workers.all('"key" = ?', key)) {
     for (const lease of leases.ofBoot(worker.boot)) {
       const job = jobs.get(lease.job);
-      if (job !== null) setBack(turn, job, { detail: "the worker's key was revoked", death: false, waitMs: 0 });
+      if (job !== null) setBack(turn, job, { kind: "interruption", detail: "the worker's key was revoked" });
     }
     for (const owner of fences.heldBy(worker.boot)) fences.release(owner);
     if (worker.socket === null) continue;

@@ -28,13 +28,17 @@ export const JobRow = z.object({
   ready: z.int(),
   ready_at: time,
   not_before: time,
-  /** Holders so far; leases and deaths since it last advanced. */
+  /** Holders so far; setbacks since it last advanced. */
   attempts: z.int(),
-  tries: z.int(),
+  failures: z.int(),
   deaths: z.int(),
+  interruptions: z.int(),
+  /** What the setbacks said, the last one first. */
   last_error: z.string().nullable(),
   /** The boot that it last came to grief on. */
   failed_on: z.string().nullable(),
+  /** The boot that vanished while it computed the job. */
+  suspect: z.string().nullable(),
   phase: z.string().nullable(),
   done: z.int(),
   total: z.int(),
@@ -136,6 +140,10 @@ export class Jobs extends Table<typeof JobRow> {
   /** Those that made artifacts of the run's checkpoints. */
   exportsOf(run: string): JobRow[] {
     return this.all("kind = 'export' AND instr(subject, ?) = 1", `${run}@`);
+  }
+
+  suspectedOf(boot: string): JobRow[] {
+    return this.all(`suspect = ? AND ${ACTIVE}`, boot);
   }
 
   /** The job that already goes to this step, or went. */

@@ -15,6 +15,14 @@ const STEPS: readonly (readonly string[])[] = [
     `ALTER TABLE workers ADD COLUMN protocol INTEGER NOT NULL DEFAULT 1`,
     `ALTER TABLE runs ADD COLUMN engine INTEGER NOT NULL DEFAULT 0`,
   ],
+  [
+    `ALTER TABLE jobs RENAME COLUMN tries TO failures`,
+    // it counted leases
+    `UPDATE jobs SET failures = 0 WHERE status IN ('queued', 'running')`,
+    `ALTER TABLE jobs ADD COLUMN interruptions INTEGER NOT NULL DEFAULT 0`,
+    `ALTER TABLE jobs ADD COLUMN suspect TEXT`,
+    `CREATE INDEX jobs_suspect ON jobs (suspect) WHERE suspect IS NOT NULL`,
+  ],
 ];
 
 export const STORE_VERSION = STEPS.length;

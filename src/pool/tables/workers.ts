@@ -45,6 +45,11 @@ export class Workers extends Table<typeof WorkerRow> {
     this.patch(fields, "boot = ?", boot);
   }
 
+  /** Boots of this key and name that are gone: where another one takes the name, their process has ended. */
+  predecessors(key: string, name: string): WorkerRow[] {
+    return this.all(`"key" = ? AND name = ? AND socket IS NULL`, key, name);
+  }
+
   connected(): WorkerRow[] {
     return this.all("socket IS NOT NULL ORDER BY created_at, boot");
   }
