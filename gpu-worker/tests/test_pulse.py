@@ -120,14 +120,33 @@ def test_a_thread_that_hangs_elsewhere_has_no_part_in_what_others_compute(
     assert journal.wait_final("job_1").type == "fail"
 
 
-def test_reading_a_model_gets_on_as_memory_is_filled() -> None:
+def test_reading_a_model_gets_on_as_its_thread_computes() -> None:
     mine = Pulse()
     with mine.reading():
         before = mine.mark()
-        filled = bytearray(64 * 2**20)
-        filled[::4096] = b"x" * len(filled[::4096])
-        assert mine.mark() > before
+        while mine.mark() == before:
+            sum(range(10_000))
     assert mine.mark() == mine.mark() == (0, 0, 0)
+
+
+def test_who_waits_for_a_model_that_another_reads_gets_on_with_it() -> None:
+    waits, done = threading.Event(), threading.Event()
+    other = Pulse()
+
+    def wait() -> None:
+        with other.reading():
+            waits.set()
+            done.wait(60)
+
+    thread = threading.Thread(target=wait)
+    thread.start()
+    assert waits.wait(60)
+    still = other.mark()
+    with Pulse().reading():
+        while other.mark() == still:
+            sum(range(10_000))
+    done.set()
+    thread.join()
 
 
 def test_a_run_reports_more_than_its_steps(room: Room, blob_server: BlobServer) -> None:

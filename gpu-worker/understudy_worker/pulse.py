@@ -3,20 +3,21 @@ reads one long row, or loads a large model gets on all the same, though it has n
 
 A thread's pulse moves when the thread says so (`beat`); while it computes or waits for its turn, whenever the device
 has done a piece of work (`computed`: a layer or a chunk of logits, forward or backward); and while it reads a model
-(`reading`), whenever memory is filled.
+(`reading`), whenever a thread that reads one has computed for a while: it copies and converts weights, or makes them.
 """
 
 from __future__ import annotations
 
-import resource
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import ClassVar
 
 from torch import Tensor
 
-# Pages of memory, 4 KiB each, that count as progress: a model of a million parameters fills a thousand.
-PAGES = 256
+# Seconds of a reading thread's CPU that count as progress: the pool waits for a minute.
+READING_S = 0.1
 
 
 class _Device:
@@ -56,7 +57,7 @@ class Pulse:
     def mark(self) -> tuple[int, int, int]:
         """Another value than before: the thread has got on meanwhile."""
         pieces = _Device.pieces if self._computing else 0
-        return self._beats, pieces, _filled_pages() // PAGES if self._reading else 0
+        return self._beats, pieces, _read() if self._reading else 0
 
     def ask(self) -> None:
         """The thread asks for a turn on the device; it may have one already."""
@@ -68,16 +69,29 @@ class Pulse:
 
     @contextmanager
     def reading(self) -> Iterator[None]:
+        thread = threading.get_ident()
+        _Readers.clocks[thread] = time.pthread_getcpuclockid(thread)
         self._reading += 1
         try:
             yield
         finally:
             self._reading -= 1
+            if self._reading == 0:
+                del _Readers.clocks[thread]
 
 
-def _filled_pages() -> int:
-    usage = resource.getrusage(resource.RUSAGE_SELF)
-    return usage.ru_minflt + usage.ru_majflt
+class _Readers:
+    """CPU clocks of the threads that read a model: one that waits for another's model gets on with it."""
+
+    clocks: ClassVar[dict[int, int]] = {}
+
+
+def _read() -> int:
+    seconds = 0.0
+    for clock in list(_Readers.clocks.values()):
+        with suppress(OSError):  # the thread has ended meanwhile
+            seconds += time.clock_gettime(clock)
+    return int(seconds / READING_S)
 
 
 class _Here(threading.local):
