@@ -62,7 +62,13 @@ export default defineConfig({
             miniflare: { bindings: secrets, workers: [scorer] },
           }),
         ],
-        test: { name: "pool", include: ["test/pool/**/*.test.ts"], ...shared, ...patience },
+        test: {
+          name: "pool",
+          include: ["test/pool/**/*.test.ts"],
+          setupFiles: ["./test/pool/setup.ts"],
+          ...shared,
+          ...patience,
+        },
       },
       {
         test: {

@@ -23,6 +23,14 @@ export const MAX_HELLO_BYTES = 64 * KIB;
 /** Sockets of one key: a machine has one. */
 export const MAX_KEY_SOCKETS = 256;
 
+/** What one turn of a pool may cost its thread, which all of its callers share: statements, rows read, characters parsed. */
+export const TURN_STATEMENTS = 60;
+export const TURN_ROWS = 500;
+export const TURN_PARSED_CHARS = 128 * KIB;
+
+/** Leases that one worker is given: it renews all of them in one frame, and that is one turn. */
+export const MAX_BOOT_LEASES = 160;
+
 /** Bound parameters of one D1 or Durable Object query. */
 export const SQL_PARAMETERS = 100;
 

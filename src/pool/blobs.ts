@@ -20,6 +20,14 @@ export function pointTo(turn: Turn, owner: string, blobs: readonly BlobRef[]): v
   for (const { key } of blobs) turn.tables.pointers.put({ key, owner });
 }
 
+/** `owner` reads what its description names of other runs, until it is done: those runs stay. */
+export function reads(turn: Turn, { project, owner }: { project: string; owner: string }, description: object): void {
+  // Keys of blobs begin with the project and the run.
+  const named = JSON.stringify(description).matchAll(new RegExp(`"${project}/([0-9A-Za-z_]+)/`, "g"));
+  const runs = new Set([...named].map(([, run]) => run ?? ""));
+  turn.tables.readers.putAll([...runs].filter((run) => run !== owner).map((run) => ({ run, owner })));
+}
+
 /** `owner` is gone: blobs that nothing else names become garbage. */
 export function forget(turn: Turn, owner: string): void {
   const { pointers } = turn.tables;

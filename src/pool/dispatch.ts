@@ -8,64 +8,57 @@ import { ownerOf } from "./endings.ts";
 import { isolate } from "./isolate.ts";
 import { beginLease, engineDeadlineMs, leaseEndsAt } from "./lease.ts";
 import { openLineage } from "./lineage.ts";
-import { leaseCost, needsOf, seatOf, spanOf, stepSeconds } from "./queue.ts";
+import { spanOf, stepSeconds } from "./queue.ts";
 import { recordEvaluation, recordJob, refreshRun } from "./record.ts";
 import { laneOf, ownSeats, schedule } from "./schedule.ts";
-import type { Candidate, Grant, Round, Seat } from "./schedule.ts";
+import type { CandidateRun, Grant, Seat } from "./schedule.ts";
 import { batchSpan } from "./span.ts";
 import type { TrainSpan } from "./span.ts";
+import { runLine } from "./tables/jobs.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
 import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
 
-/** Passes again where a job proved broken: its worker is free for the next. */
-export function dispatch(turn: Turn): void {
-  while (!pass(turn));
-}
+/** Runs whose wait for a worker of their own is noted in one pass. */
+const NOTED_AT_ONCE = 5;
 
-/** Whether all went well. */
-function pass(turn: Turn): boolean {
-  const { jobs, workers, due } = turn.tables;
-  const seats = workers.available().map((worker) => seatOf(turn, worker));
-  const room = seats.reduce((sum, { free }) => sum + free.long + free.requests, 0);
-  const queue: Candidate[] = [];
-  const read = jobs.waiting(turn.now, room).map((job) => {
-    return isolate(turn, job.id, () => {
-      queue.push(markWaiting(turn, { ...needsOf(turn, job), cost: leaseCost(turn, job) }, seats));
-    });
-  });
+/** One scheduling pass, which leases one job at the most. Whether there is more to do. */
+export function dispatch(turn: Turn): boolean {
+  const { overview } = turn;
+  const fresh = overview.refresh(turn);
+  // Not every worker is known yet: who holds a run may be among the others.
+  if (!overview.seated || turn.tables.stale.boots.size > 0) return true;
+  const { seats } = overview;
+  const noted = markWaiting(turn, seats);
   const clock = { now: turn.now, fingerprintWaitMs: turn.fingerprintWaitMs };
-  const { grants, round, wakeAt } = schedule(queue, seats, loadRound(turn), clock);
-  const leased = grants.map((grant) => isolate(turn, grant.job, () => lease(turn, grant)));
-  if (grants.length > 0) saveRound(turn, round);
-  if (wakeAt === null) due.clear("wake", "");
-  else due.set("wake", "", wakeAt);
-  return read.every(Boolean) && leased.every(Boolean);
+  const { grants, round, wakeAt } = schedule(overview.queue, seats, overview.round, { ...clock, most: 1 });
+  for (const grant of grants) if (isolate(turn, grant.job, () => lease(turn, grant))) overview.round = round;
+  if (wakeAt !== overview.wakeAt) {
+    overview.wakeAt = wakeAt;
+    if (wakeAt === null) turn.tables.due.clear("wake", "");
+    else turn.tables.due.set("wake", "", wakeAt);
+  }
+  return !fresh || !noted || grants.length > 0;
 }
 
-/** Notes since when a run has been without a worker of its own fingerprint. */
-function markWaiting(turn: Turn, candidate: Candidate, seats: readonly Seat[]): Candidate {
-  const { run } = candidate;
-  const fingerprint = run?.fingerprint ?? null;
-  if (run === null || fingerprint === null) return candidate;
-  const waitingSince = ownSeats(candidate, seats).length > 0 ? null : (run.waitingSince ?? turn.now);
-  if (waitingSince !== run.waitingSince) turn.tables.runs.update(run.id, { waiting_since: waitingSince });
-  return { ...candidate, run: { ...run, waitingSince } };
-}
+/** Before its first step a run has no fingerprint. */
+const began = ({ fingerprint }: CandidateRun): boolean => fingerprint !== null;
 
-function loadRound(turn: Turn): Round {
-  const rows = turn.tables.round.all("true");
-  return {
-    deficits: Object.fromEntries(rows.map((row) => [row.project, row.deficit])),
-    turn: rows.find((row) => row.last)?.project ?? null,
-  };
-}
-
-function saveRound(turn: Turn, { deficits, turn: last }: Round): void {
-  const { round } = turn.tables;
-  round.remove("true");
-  for (const [project, deficit] of Object.entries(deficits)) round.insert({ project, deficit, last: project === last });
+/** Notes since when runs have been without a worker of their own fingerprint. Whether all are noted. */
+function markWaiting(turn: Turn, seats: readonly Seat[]): boolean {
+  let left = NOTED_AT_ONCE;
+  for (const candidate of turn.overview.queue) {
+    const { run } = candidate;
+    if (run === null || !began(run)) continue;
+    const waitingSince = ownSeats(candidate, seats).length > 0 ? null : (run.waitingSince ?? turn.now);
+    if (waitingSince === run.waitingSince) continue;
+    if (left === 0) return false;
+    left -= 1;
+    turn.tables.runs.patch({ waiting_since: waitingSince }, "id = ?", run.id);
+    turn.overview.note(runLine(run.id), { run: { ...run, waitingSince } });
+  }
+  return true;
 }
 
 function lease(turn: Turn, grant: Grant): void {
@@ -81,11 +74,12 @@ function lease(turn: Turn, grant: Grant): void {
   }
   const run = job.run === null ? null : runs.get(job.run);
   const { fence, kept } = fences.take(ownerOf(job), worker.boot);
-  const span = run === null ? null : spanOf(turn, job, run, kept);
-  turn.tables.deltas.remove("job = ?", job.id);
+  const medianSeconds = run === null ? null : stepSeconds(turn, run.id);
+  const span = run === null ? null : spanOf(turn, job, run, { kept, medianSeconds });
+  if (job.kind === "complete") turn.tables.deltas.remove("job = ?", job.id);
   const attempts = kept ? Math.max(1, job.attempts) : job.attempts + 1;
-  jobs.update(job.id, { status: "running", attempts });
-  openLease(turn, { job, worker, fence, attempt: attempts, span });
+  jobs.update(job.id, { status: "running", attempts, line: null });
+  openLease(turn, { job, worker, fence, attempt: attempts, span, deadlineMs: engineDeadlineMs(medianSeconds) });
   turn.send(worker.boot, leaseFrame(turn, { job, run, fence, attempt: attempts, span }));
   remember(turn, worker, job);
   recordJob(turn, job.id);
@@ -104,12 +98,11 @@ function beginEvaluation(turn: Turn, id: string): void {
 
 function openLease(
   turn: Turn,
-  held: { job: JobRow; worker: WorkerRow; fence: number; attempt: number; span: TrainSpan | null },
+  held: { job: JobRow; worker: WorkerRow; fence: number; attempt: number; span: TrainSpan | null; deadlineMs: number },
 ): void {
-  const { leases, due } = turn.tables;
-  const { job, worker, fence, attempt, span } = held;
-  const clock = beginLease(turn.now, engineDeadlineMs(job.run === null ? null : stepSeconds(turn, job.run)));
-  leases.insert({
+  const { job, worker, fence, attempt, span, deadlineMs } = held;
+  const clock = beginLease(turn.now, deadlineMs);
+  turn.tables.leases.insert({
     job: job.id,
     owner: ownerOf(job),
     boot: worker.boot,
@@ -119,14 +112,14 @@ function openLease(
     from: span?.from ?? 0,
     to: span?.to ?? 0,
     ...clock,
+    ends: leaseEndsAt(clock),
   });
-  due.set("lease", job.id, leaseEndsAt(clock));
 }
 
 /** What a later job of the same models would find in memory. */
 function remember(turn: Turn, worker: WorkerRow, job: JobRow): void {
-  const loaded = [...worker.loaded.filter((model) => !job.models.includes(model)), ...job.models];
-  turn.tables.workers.update(worker.boot, { loaded: loaded.slice(-LOADED_MODELS) });
+  const loaded = [...worker.loaded.filter((model) => !job.models.includes(model)), ...job.models].slice(-LOADED_MODELS);
+  if (loaded.join() !== worker.loaded.join()) turn.tables.workers.update(worker.boot, { loaded });
 }
 
 interface Leased {

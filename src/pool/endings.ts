@@ -15,29 +15,30 @@ import {
   recordRun,
   refreshRun,
 } from "./record.ts";
+import { lineOf } from "./tables/jobs.ts";
 import type { JobRow } from "./tables/jobs.ts";
+import type { LeaseRow } from "./tables/leases.ts";
 import type { RunRow } from "./tables/runs.ts";
 import type { Turn } from "./turn.ts";
 
 export const ownerOf = (job: JobRow): string => job.run ?? job.id;
 
-/** Ends the job's lease, if it has one. `keep`: its holder goes on under the same fence. */
-export function endLease(turn: Turn, job: JobRow, keep: boolean): void {
-  const { leases, fences, due } = turn.tables;
+/** Ends the job's lease, if it has one, and returns it. `keep`: its holder goes on under the same fence. */
+export function endLease(turn: Turn, job: JobRow, keep: boolean): LeaseRow | null {
+  const { leases, fences } = turn.tables;
   const lease = leases.of(job.id);
-  if (lease === null) return;
-  leases.remove("job = ?", job.id);
-  due.clear("lease", job.id);
+  if (lease === null) return null;
+  leases.end(lease);
+  turn.tables.progress.delete(job.id);
   if (!keep) fences.release(lease.owner);
   turn.dispatch = true;
+  return lease;
 }
 
 /** Ends the lease against the worker's will, and tells it. */
 export function revokeLease(turn: Turn, job: JobRow): void {
-  const lease = turn.tables.leases.of(job.id);
-  if (lease === null) return;
-  turn.send(lease.boot, { type: "cancel", job: job.id, fence: lease.fence });
-  endLease(turn, job, false);
+  const lease = endLease(turn, job, false);
+  if (lease !== null) turn.send(lease.boot, { type: "cancel", job: job.id, fence: lease.fence });
 }
 
 interface Ending {
@@ -49,15 +50,19 @@ interface Ending {
 
 /** The job's one terminal state. */
 function endJob(turn: Turn, job: JobRow, ending: Ending): void {
-  const { jobs, bodies, deltas, fences, refusals, due } = turn.tables;
+  const { jobs, active, bodies, deltas, fences, refusals, readers, due } = turn.tables;
   revokeLease(turn, job);
   if (job.run === null) fences.release(job.id);
-  jobs.update(job.id, { status: ending.status, error: ending.error, phase: null });
+  jobs.update(job.id, { status: ending.status, error: ending.error, line: null });
+  active.add(job.project, -1);
   bodies.patch({ output: ending.output ?? null, artifact: ending.artifact ?? null }, "job = ?", job.id);
-  deltas.remove("job = ?", job.id);
+  if (job.kind === "complete") {
+    deltas.remove("job = ?", job.id);
+    due.clear("reader", job.id);
+  }
   refusals.remove("job = ?", job.id);
+  readers.done(job.id);
   due.clear("wake", job.id);
-  due.clear("reader", job.id);
   if (job.kind === "prepare" && ending.error !== null && job.subject !== null) {
     recordModel(turn, job.project, job.subject, { error: ending.error });
   }
@@ -100,8 +105,7 @@ const CANCELLED: Failure = { code: "cancelled", message: "cancelled on request",
 function retarget(turn: Turn, id: string): void {
   const run = turn.tables.runs.get(id);
   if (run === null) return;
-  const targets = turn.tables.jobs.activeOfRun(id).map((job) => job.target ?? 0);
-  turn.tables.runs.update(id, { target: Math.max(run.head, ...targets) });
+  turn.tables.runs.update(id, { target: Math.max(run.head, turn.tables.jobs.furthest(id) ?? 0) });
   refreshRun(turn, id);
 }
 
@@ -111,17 +115,38 @@ export function endRun(
   status: "completed" | "failed" | "cancelled",
   error: Failure | null,
 ): void {
-  const { runs, jobs, fences } = turn.tables;
+  const { runs, jobs, leases, fences } = turn.tables;
   const run = runs.get(id);
   if (run === null || ended(run)) return;
   runs.update(id, { status, error, waiting_since: null });
   recordEvent(turn, id, { type: "status", data: { status, head: run.head, error } });
-  for (const job of jobs.activeOfRun(id)) {
-    if (status === "cancelled") endJob(turn, job, { status, error: CANCELLED });
-    else if (status === "failed") endJob(turn, job, { status, error });
-  }
+  const lease = leases.ofOwner(id);
+  const leased = lease === null ? null : jobs.get(lease.job);
+  if (leased !== null) endWith(turn, leased, status, error);
   fences.release(id);
+  turn.tables.readers.done(id);
   recordRun(turn, id);
+  settleEnded(turn, id, status, error);
+}
+
+/** What becomes of a job whose run has ended. */
+function endWith(turn: Turn, job: JobRow, status: RunRow["status"], error: Failure | null): void {
+  if (status === "cancelled") endJob(turn, job, { status, error: CANCELLED });
+  else if (status === "failed") endJob(turn, job, { status, error });
+}
+
+/** A run may have a thousand jobs: so many end in one turn, and the others in the next ones. */
+const SETTLED_AT_ONCE = 2;
+
+function settleEnded(turn: Turn, id: string, status: RunRow["status"], error: Failure | null): void {
+  if (status === "completed") return;
+  for (let left = SETTLED_AT_ONCE; ; left -= 1) {
+    const job = turn.tables.jobs.soonest(id);
+    if (job === null) return;
+    if (left === 0) break;
+    endWith(turn, job, status, error);
+  }
+  turn.tables.due.set("settle", id, turn.now);
 }
 
 export function endEvaluation(
@@ -136,20 +161,30 @@ export function endEvaluation(
   const body = { ...row.body, status, error };
   evaluations.patch({ body }, "id = ?", id);
   if (status === "completed") batches.remove("evaluation = ?", id);
+  turn.tables.readers.done(id);
   recordEvaluation(turn, { ...row, body });
 }
 
 /** Completes what the run has reached, after a step, a checkpoint or a result. A job in a live lease completes with it. */
 export function settleRun(turn: Turn, id: string): void {
-  const { runs, jobs, leases } = turn.tables;
+  const { runs, jobs, leases, due } = turn.tables;
   const run = runs.get(id);
-  if (run === null || ended(run)) return;
-  for (const job of jobs.activeOfRun(id)) {
-    if (leases.of(job.id) !== null || !reached(turn, run, job)) continue;
+  if (run === null) return;
+  if (ended(run)) {
+    settleEnded(turn, id, run.status, run.error);
+    return;
+  }
+  for (let left = SETTLED_AT_ONCE; ; left -= 1) {
+    const job = jobs.soonest(id, run.head);
+    if (job === null || leases.of(job.id) !== null || !reached(turn, run, job)) break;
+    if (left === 0) {
+      due.set("settle", id, turn.now);
+      break;
+    }
     completeJob(turn, job, { kind: "train", head: job.target ?? run.head, state_sha256: run.state_sha256 }, null);
   }
   const finished = run.state_sha256 !== null && run.head === run.spec.optimizer.total_steps;
-  if (finished && jobs.activeOfRun(id).length === 0) endRun(turn, id, "completed", null);
+  if (finished && jobs.soonest(id) === null) endRun(turn, id, "completed", null);
   else refreshRun(turn, id);
 }
 
@@ -171,17 +206,19 @@ export interface Setback {
 
 /** The lease is over and the job is not: back to the queue, or given up. */
 export function setBack(turn: Turn, job: JobRow, { kind, detail, suspect = false }: Setback): void {
-  const boot = turn.tables.leases.of(job.id)?.boot ?? null;
-  endLease(turn, job, false);
+  const boot = endLease(turn, job, false)?.boot ?? null;
   const counts = counted(job, kind, detail);
   const marks = { failed_on: boot, suspect: suspect ? boot : null };
-  turn.tables.jobs.update(job.id, { status: "queued", phase: null, ...counts, ...marks });
+  turn.tables.jobs.update(job.id, { status: "queued", ...counts, ...marks });
   requeue(turn, job.id, pauseMs(kind, counts));
 }
 
+/** Jobs that one ended process is blamed for at once: it may have computed as many as it had leases. */
+const BLAMED_AT_ONCE = 3;
+
 /** A process has ended: each job that it computed when it vanished has cost a worker, not only a connection. */
 export function blame(turn: Turn, boot: string): void {
-  for (const job of turn.tables.jobs.suspectedOf(boot)) {
+  for (const job of turn.tables.jobs.suspectedOf(boot, BLAMED_AT_ONCE)) {
     const { deaths, interruptions } = job;
     turn.tables.jobs.update(job.id, { deaths: deaths + 1, interruptions: interruptions - 1, suspect: null });
     if (turn.tables.leases.of(job.id) === null) requeue(turn, job.id, 0);
@@ -209,7 +246,15 @@ function requeue(turn: Turn, id: string, waitMs: number): void {
   if (waitMs > 0) {
     jobs.update(id, { not_before: turn.now + waitMs });
     due.set("wake", id, turn.now + waitMs);
+  } else {
+    standInLine(turn, job);
   }
-  turn.dispatch = true;
   recordJob(turn, id);
+}
+
+/** From now on the job may be leased. */
+export function standInLine(turn: Turn, job: JobRow): void {
+  const refused = job.run === null ? turn.tables.refusals.of(job.id) : [];
+  turn.tables.jobs.update(job.id, { line: lineOf(job, refused) });
+  turn.dispatch = true;
 }

@@ -2,6 +2,7 @@
 import { DurableObject } from "cloudflare:workers";
 import type { Env } from "../env.ts";
 import type { Settle } from "../store/outbox.ts";
+import type { WorkerInfo } from "../wire/jobs.ts";
 import type { BestCheckpoint } from "../wire/runs.ts";
 import type { PoolApi, SubmitEvaluation, SubmitJob, SubmitRun, TakeStepsRequest } from "./api.ts";
 import { countScored } from "./record.ts";
@@ -112,8 +113,14 @@ export function definePool(settle: Settle<Env>) {
       return this.#shell.ask((turn) => countScored(turn, project, tokens));
     }
 
-    workers(project: string) {
-      return this.#shell.ask((turn) => workers.listWorkers(turn, project));
+    async workers(project: string) {
+      const found: WorkerInfo[] = [];
+      for (let after: string | null = ""; after !== null;) {
+        const page = await this.#shell.ask((turn) => workers.listWorkers(turn, project, after ?? ""));
+        found.push(...page.workers);
+        after = page.next;
+      }
+      return found;
     }
 
     drainWorker(project: string, worker: string) {

@@ -1,5 +1,5 @@
 // A lease's life on the pool's clock, in relative durations. Only progress renews it; a tick that stands still ends it.
-import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS, RESTART_GRACE_MS } from "../config.ts";
+import { CLOSED_SOCKET_MS, ENGINE_DEADLINE_MS, LEASE_MS } from "../config.ts";
 
 /** Times are Unix milliseconds of the pool's clock. */
 export interface LeaseClock {
@@ -9,17 +9,17 @@ export interface LeaseClock {
   tick_at: number;
   /** How long the tick may stand still, ms. */
   deadline_ms: number;
-  /** Whether the holder's socket is closed. */
-  closed: boolean;
+  /** What is known of its holder: its socket is open; it is closed; it has come back without the lease. */
+  closed: "open" | "closed" | "dropped";
 }
 
-export type LeaseVerdict = "live" | "expired" | "hung" | "disconnected";
+export type LeaseVerdict = "expired" | "hung" | "disconnected" | "dropped";
 
 export function beginLease(now: number, deadlineMs: number): LeaseClock {
-  return { until: now + LEASE_MS, tick: 0, tick_at: now, deadline_ms: deadlineMs, closed: false };
+  return { until: now + LEASE_MS, tick: 0, tick_at: now, deadline_ms: deadlineMs, closed: "open" };
 }
 
-export function renewLease(lease: LeaseClock, tick: number, now: number): LeaseClock {
+export function renewLease<L extends LeaseClock>(lease: L, tick: number, now: number): L {
   const advanced = tick > lease.tick;
   return {
     ...lease,
@@ -30,27 +30,30 @@ export function renewLease(lease: LeaseClock, tick: number, now: number): LeaseC
 }
 
 /** The socket closed: the same boot may come back within a few seconds. */
-export function cutLease(lease: LeaseClock, now: number): LeaseClock {
-  return { ...lease, until: Math.min(lease.until, now + CLOSED_SOCKET_MS), closed: true };
+export function cutLease<L extends LeaseClock>(lease: L, now: number): L {
+  return { ...lease, until: Math.min(lease.until, now + CLOSED_SOCKET_MS), closed: "closed" };
 }
 
-/** The pool was away, not the worker: what it may have missed meanwhile is no fault of the lease. */
-export function graceLease(lease: LeaseClock, now: number): LeaseClock {
-  return { ...lease, until: now + RESTART_GRACE_MS, tick_at: now, closed: true };
+/** The same boot said hello in time. Its engine has kept working: the tick's own deadline goes on, but for the time in which
+ * the pool was away, before `since`, and heard nothing. */
+export function reopenLease<L extends LeaseClock>(lease: L, now: number, since: number): L {
+  const tickAt = lease.tick_at < since ? now : lease.tick_at;
+  return { ...lease, until: now + LEASE_MS, tick_at: tickAt, closed: "open" };
 }
 
-/** The same boot said hello in time. Its engine has kept working: the tick's own deadline goes on. */
-export function reopenLease(lease: LeaseClock, now: number): LeaseClock {
-  return { ...lease, until: now + LEASE_MS, closed: false };
+/** The same boot said hello, and does not know of it: it is over. */
+export function dropLease<L extends LeaseClock>(lease: L, now: number): L {
+  return { ...lease, until: now, closed: "dropped" };
 }
 
 export function leaseEndsAt(lease: LeaseClock): number {
   return Math.min(lease.until, lease.tick_at + lease.deadline_ms);
 }
 
-export function leaseVerdict(lease: LeaseClock, now: number): LeaseVerdict {
-  if (now < leaseEndsAt(lease)) return "live";
-  if (lease.closed) return "disconnected";
+/** Why a lease that is over has ended. `open`: whether its holder's socket is. */
+export function leaseVerdict(lease: LeaseClock, now: number, open: boolean): LeaseVerdict {
+  if (lease.closed === "dropped") return "dropped";
+  if (lease.closed === "closed" || !open) return "disconnected";
   return now >= lease.until ? "expired" : "hung";
 }
 

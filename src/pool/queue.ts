@@ -1,17 +1,18 @@
 // The queue and the workers as the scheduler sees them, read from the tables.
+import { MAX_BOOT_LEASES } from "../config.ts";
 import { FIRST_PROTOCOL_LEASES } from "../wire/pool.ts";
 import type { Candidate, Seat } from "./schedule.ts";
 import { trainSpan, median } from "./span.ts";
-import type { TrainSpan } from "./span.ts";
+import type { TrainSpan, TrainSpanInput } from "./span.ts";
 import type { JobRow } from "./tables/jobs.ts";
-import type { RunRow } from "./tables/runs.ts";
+import type { RunRow, StepRow } from "./tables/runs.ts";
 import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
 
 export function seatOf(turn: Turn, worker: WorkerRow): Seat {
   const { long, requests } = turn.tables.leases.held(worker.boot);
-  const room =
-    worker.protocol === 1 ? Math.min(worker.requests, FIRST_PROTOCOL_LEASES - worker.slots) : worker.requests;
+  const most = worker.protocol === 1 ? FIRST_PROTOCOL_LEASES : MAX_BOOT_LEASES;
+  const room = Math.min(worker.requests, most - worker.slots);
   return {
     boot: worker.boot,
     project: worker.project,
@@ -56,22 +57,25 @@ export function needsOf(turn: Turn, job: JobRow): Omit<Candidate, "cost"> {
   };
 }
 
-/** Expected tokens of one lease: a span of steps, a span of batches, or the whole job. */
+/** Expected tokens of one lease: a span of steps, or what the job's cost says of one. */
 export function leaseCost(turn: Turn, job: JobRow): number {
   const run = job.run === null ? null : turn.tables.runs.get(job.run);
-  if (run !== null) {
-    const { from, to } = spanOf(turn, job, run, true);
-    const tokens = median(turn.tables.steps.recent(run.id).map((step) => step.metrics.tokens));
-    return Math.max(1, to - from + 1) * (tokens ?? run.spec.batch_size * run.spec.max_length);
-  }
-  if (job.evaluation !== null)
-    return job.cost / Math.max(1, turn.tables.batches.count("evaluation = ?", job.evaluation));
-  return job.cost;
+  if (run === null) return job.cost;
+  const recent = turn.tables.steps.recent(run.id);
+  const { from, to } = spanOf(turn, job, run, { kept: true, medianSeconds: medianSeconds(recent) });
+  const tokens = median(recent.map((step) => step.metrics.tokens));
+  return Math.max(1, to - from + 1) * (tokens ?? run.spec.batch_size * run.spec.max_length);
 }
 
 /** The steps that a lease of the job would hold now. */
-export function spanOf(turn: Turn, job: JobRow, run: RunRow, kept: boolean): TrainSpan {
+export function spanOf(
+  turn: Turn,
+  job: JobRow,
+  run: RunRow,
+  { kept, medianSeconds: seconds }: Pick<TrainSpanInput, "kept" | "medianSeconds">,
+): TrainSpan {
   const { states } = turn.tables;
+  const resume = states.resumes(run.id)[0]?.step ?? 0;
   return trainSpan({
     head: run.head,
     totalSteps: run.spec.optimizer.total_steps,
@@ -79,14 +83,16 @@ export function spanOf(turn: Turn, job: JobRow, run: RunRow, kept: boolean): Tra
     checkpoint: job.checkpoint,
     checkpointEvery: run.spec.checkpoint_every,
     evaluationEvery: run.request.evaluation?.every ?? null,
-    stored: new Set(states.checkpoints(run.id).map((row) => row.step)),
-    resume: states.resumes(run.id)[0]?.step ?? 0,
-    medianSeconds: stepSeconds(turn, run.id),
+    stored: new Set(states.stored(run.id, resume)),
+    resume,
+    medianSeconds: seconds,
     kept,
   });
 }
 
 /** Median seconds of the run's last steps; null before the first. */
 export function stepSeconds(turn: Turn, run: string): number | null {
-  return median(turn.tables.steps.recent(run).map((step) => step.metrics.seconds));
+  return medianSeconds(turn.tables.steps.recent(run));
 }
+
+const medianSeconds = (recent: readonly StepRow[]): number | null => median(recent.map((step) => step.metrics.seconds));

@@ -13,34 +13,37 @@ import { checkpointId, checkpointView, jobRecord, runView, stepView } from "./vi
 const ABSOLUTE: ReadonlySet<OutboxEntry["kind"]> = new Set(["job", "run", "usage", "comparisons"]);
 
 function post(turn: Turn, topic: string, make: (rev: number) => OutboxEntry): void {
-  const { outbox, counters, due } = turn.tables;
+  const { outbox, counters } = turn.tables;
   const seq = counters.next("rev");
   const entry = make(seq);
-  let waits = { attempts: 0, next_at: turn.now };
-  if (ABSOLUTE.has(entry.kind)) {
-    // A newer one takes the older one's place, and its wait where that one failed.
-    const older = outbox.one("topic = ? AND kind = ? ORDER BY seq DESC", topic, entry.kind);
-    if (older !== null) {
-      waits = { attempts: older.attempts, next_at: older.next_at };
-      outbox.remove("seq = ?", older.seq);
-    }
+  const next_at = Math.max(turn.now, outbox.after(topic));
+  // A newer one takes the older one's place, and its wait where that one failed.
+  const attempts = ABSOLUTE.has(entry.kind) ? outbox.take(topic, entry.kind) : 0;
+  outbox.insert({ seq, topic, kind: entry.kind, entry, attempts, next_at, error: null });
+  turn.outboxAt = Math.min(turn.outboxAt ?? Infinity, next_at);
+}
+
+/** At the end of a turn: each job and each run that changed is told once, as it is now. */
+export function recordChanged(turn: Turn): void {
+  for (const id of turn.jobs) {
+    const job = turn.tables.jobs.get(id);
+    if (job !== null) post(turn, id, (rev) => ({ kind: "job", project: job.project, rev, job: jobRecord(turn, job) }));
   }
-  outbox.insert({ seq, topic, kind: entry.kind, entry, ...waits, error: null });
-  due.soonest("outbox", "", waits.next_at);
+  for (const id of turn.runs) {
+    const run = turn.tables.runs.get(id);
+    if (run !== null) post(turn, id, (rev) => ({ kind: "run", project: run.project, rev, run: runView(turn, run) }));
+  }
+  if (turn.outboxAt !== null) turn.tables.due.soonest("outbox", "", turn.outboxAt);
 }
 
 export function recordJob(turn: Turn, id: string): void {
   turn.changed.add(id);
-  const job = turn.tables.jobs.get(id);
-  if (job === null) return;
-  post(turn, id, (rev) => ({ kind: "job", project: job.project, rev, job: jobRecord(job) }));
+  turn.jobs.add(id);
 }
 
 export function recordRun(turn: Turn, id: string): void {
   turn.changed.add(id);
-  const run = turn.tables.runs.get(id);
-  if (run === null) return;
-  post(turn, id, (rev) => ({ kind: "run", project: run.project, rev, run: runView(turn, run) }));
+  turn.runs.add(id);
 }
 
 export function recordStep(turn: Turn, project: string, row: StepRow): void {
@@ -135,7 +138,7 @@ export function ended(run: RunRow): boolean {
 }
 
 function impliedStatus(turn: Turn, run: string): RunRow["status"] {
-  const active = turn.tables.jobs.activeOfRun(run);
-  if (active.length === 0) return "ready";
-  return active.some((job) => job.attempts > 0) ? "running" : "queued";
+  const soonest = turn.tables.jobs.soonest(run);
+  if (soonest === null) return "ready";
+  return soonest.attempts > 0 ? "running" : "queued";
 }

@@ -28,7 +28,7 @@ export function replayed<T>(
 
 /** Null while the project may queue another job. */
 export function queueFull(turn: Turn, project: string): Refusal | null {
-  if (turn.tables.jobs.active(project) < MAX_QUEUED_JOBS) return null;
+  if (turn.tables.active.of(project) < MAX_QUEUED_JOBS) return null;
   const message = `the project has ${MAX_QUEUED_JOBS} unfinished jobs; wait until some are done`;
   return { ...refuse("queue_full", message), retryAfter: QUEUE_RETRY_S };
 }

@@ -3,7 +3,7 @@
 import { AFFINITY_WAIT_MS, QUEUE_QUANTUM } from "../config.ts";
 import { REQUEST_KINDS } from "../wire/payloads.ts";
 import type { JobKind } from "../wire/payloads.ts";
-import type { Lane } from "./tables/jobs.ts";
+import type { Lane } from "./tables/leases.ts";
 
 export const laneOf = (kind: JobKind): Lane =>
   REQUEST_KINDS.some((request) => request === kind) ? "requests" : "long";
@@ -154,12 +154,12 @@ function best(candidate: Candidate, seats: readonly Seat[]): Placement {
   return seat === undefined ? { wakeAt: null } : { seat, newLineage: false };
 }
 
-/** `queue` is in order of readiness, one job of a run at the most. */
+/** `queue` is in order of readiness, one job of a run at the most. `most`: jobs that are placed. */
 export function schedule(
   queue: readonly Candidate[],
   workers: readonly Seat[],
   round: Round,
-  clock: { now: number; fingerprintWaitMs: number },
+  { most = Infinity, ...clock }: { now: number; fingerprintWaitMs: number; most?: number },
 ): Schedule {
   const seats = workers.map((seat) => ({ ...seat, free: { ...seat.free } }));
   const waiting = new Set(queue.map((candidate) => candidate.project));
@@ -167,7 +167,7 @@ export function schedule(
   let open = [...queue];
   const grants: Grant[] = [];
   let wakeAt: number | null = null;
-  while (open.length > 0) {
+  while (open.length > 0 && grants.length < most) {
     const firsts = new Map<string, { candidate: Candidate; seat: Seat; newLineage: boolean }>();
     for (const candidate of open) {
       if (firsts.has(candidate.project)) continue;

@@ -1,20 +1,23 @@
 // The shell around the policy: transactions, sockets, the alarm, callers that wait. Nothing is decided here.
 import { z } from "zod";
-import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, MAX_FRAME_BYTES, MAX_HELLO_BYTES, OUTBOX_BATCH } from "../config.ts";
+import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, MAX_FRAME_BYTES, MAX_HELLO_BYTES, RESTART_GRACE_MS } from "../config.ts";
 import type { Env } from "../env.ts";
-import type { OutboxEntry, Settle } from "../store/outbox.ts";
+import type { Settle } from "../store/outbox.ts";
 import type { Ack, Lease, ToWorker } from "../wire/pool.ts";
-import { allStored, removeGarbage } from "./blobs.ts";
+import { allStored } from "./blobs.ts";
+import { collectGarbage, drainOutbox } from "./chores.ts";
 import { dispatch } from "./dispatch.ts";
-import { drain } from "./drain.ts";
 import { EdgeWorker } from "./edge/worker.ts";
 import { expire } from "./expire.ts";
-import { onClosed, onHello, onRestart } from "./frames/presence.ts";
+import { onClosed, onHello } from "./frames/presence.ts";
 import { decide } from "./frames/index.ts";
 import type { Decision, WorkFrame } from "./frames/index.ts";
 import { giveBackUnstored, offload, oversize, sendStored } from "./offload.ts";
 import { attachmentOf, closeSocket, readFrame, sendFrame } from "./sockets.ts";
 import type { Attachment } from "./sockets.ts";
+import { Overview } from "./overview.ts";
+import { Passes } from "./passes.ts";
+import { recordChanged } from "./record.ts";
 import { openTables } from "./tables/index.ts";
 import type { Tables } from "./tables/index.ts";
 import { Turn } from "./turn.ts";
@@ -31,6 +34,9 @@ function decideFrame(
   return decide(turn, worker, frame, stored);
 }
 
+/** Workers whose sockets are looked at when the object begins: where one is lost, all are. */
+const LOOKED_AT = 3;
+
 const Milliseconds = z.coerce.number().int().min(0);
 
 export class Shell {
@@ -43,6 +49,11 @@ export class Shell {
   readonly #fingerprintWaitMs: number;
   /** Frames of one socket are decided in the order in which they came. */
   readonly #queues = new Map<string, Promise<void>>();
+  readonly #overview = new Overview();
+  /** When the object began, if its workers have lost their sockets by that. */
+  readonly #since: number;
+  readonly #passes: Passes;
+  #ringing: Promise<void> = Promise.resolve();
   /** What the alarm is set to, as far as this instance knows. */
   #armed: number | null = null;
 
@@ -59,48 +70,82 @@ export class Shell {
       ask: (boot, frame) => this.#own(boot, frame),
       leave: (boot, socket) => this.turn((turn) => onClosed(turn, boot, socket)),
     });
-    this.#closeLost();
-  }
-
-  /** A crash or a deploy ends sockets and tells nobody: workers whose socket is not here any more have lost it. */
-  #closeLost(): void {
-    const open = new Set(this.#ctx.getWebSockets().map((ws) => attachmentOf(ws).socket));
-    const lost = this.#tables.workers.connected().filter(({ socket }) => socket !== null && !open.has(socket));
-    if (lost.length === 0) return;
-    const turn = this.#begin();
-    // before the clock judges what the pool has missed
-    this.#transaction(() =>
-      onRestart(
-        turn,
-        lost.map(({ boot }) => boot),
-      ),
+    this.#passes = new Passes(
+      () => this.#pass(),
+      () => {
+        if (this.#edge.socket === null && this.#overview.edgeWaits) this.#edge.wake();
+      },
     );
-    this.#arm();
+    this.#since = this.#lostSockets() ? Date.now() : -Infinity;
+    void this.#passes.want();
   }
 
-  #transaction<T>(work: () => T): T {
-    return this.#ctx.storage.transactionSync(work);
+  /** Whether a crash or a deploy has ended sockets: it ends all of them, and tells nobody. */
+  #lostSockets(): boolean {
+    const some = this.#tables.workers.connectedAfter("", LOOKED_AT);
+    return some.some(({ socket }) => !this.#isOpen(socket));
   }
 
-  #begin(): Turn {
-    return new Turn(Date.now(), this.#tables, this.#fingerprintWaitMs, (work) => this.#transaction(work));
+  /** By its tag: a pool of many sockets is not read whole for one of them. */
+  #find(socket: string): WebSocket | undefined {
+    return this.#ctx.getWebSockets(socket)[0];
   }
 
-  /** One change: what the clock brought about, then `change`, then a scheduling pass; frames leave once it is committed. */
+  #isOpen(socket: string | null): boolean {
+    return socket !== null && (socket === this.#edge.socket || this.#find(socket) !== undefined);
+  }
+
+  /** One turn: `change` in a transaction; frames leave once it is committed. */
   turn<T>(change: (turn: Turn) => T, answerTo?: { ws: WebSocket; frame: (value: T) => ToWorker | null }): T {
-    const turn = this.#begin();
-    const value = this.#transaction(() => {
-      expire(turn);
-      const result = change(turn);
-      if (turn.dispatch) dispatch(turn);
-      return result;
+    const tables = this.#tables;
+    tables.meter.reset();
+    const transaction = <R>(work: () => R): R => this.#ctx.storage.transactionSync(work);
+    const turn = new Turn({
+      now: Date.now(),
+      tables,
+      overview: this.#overview,
+      since: this.#since,
+      fingerprintWaitMs: this.#fingerprintWaitMs,
+      transaction,
+      isOpen: (socket) => this.#isOpen(socket),
     });
+    let value: T;
+    try {
+      value = transaction(() => {
+        const result = change(turn);
+        recordChanged(turn);
+        return result;
+      });
+    } catch (error) {
+      tables.forget();
+      this.#overview.forget();
+      throw error;
+    }
     const own = answerTo?.frame(value) ?? null;
     if (answerTo !== undefined && own !== null) sendFrame(answerTo.ws, own);
     this.#flush(turn);
+    if (turn.dispatch) void this.#passes.want();
     this.#arm();
-    if (turn.dispatch && this.#edge.socket === null && this.#tables.jobs.edgeWaits()) this.#edge.wake();
+    if (tables.meter.over) console.warn(JSON.stringify({ event: "pool_turn_over", ...tables.meter.spent }));
     return value;
+  }
+
+  /** What the clock has brought about, then a scheduling pass. Whether another must follow. */
+  #pass(): boolean {
+    try {
+      const overdue = this.turn((turn) => {
+        const more = expire(turn);
+        // what follows is a pass
+        turn.dispatch = false;
+        return more;
+      });
+      const more = this.turn((turn) => dispatch(turn));
+      return overdue || more;
+    } catch (error) {
+      console.error(JSON.stringify({ event: "pool_pass_failed", error: String(error) }));
+      this.#ringAt(Date.now() + ALARM_RETRY_MS);
+      return false;
+    }
   }
 
   /** The same for a caller over RPC. */
@@ -110,19 +155,16 @@ export class Shell {
 
   #flush(turn: Turn): void {
     this.#waiters.notify(turn.changed);
-    if (turn.sends.length === 0 && turn.closes.length === 0) return;
-    // by its tag: a pool of many sockets is not read whole for one frame
-    const find = (socket: string): WebSocket | undefined => this.#ctx.getWebSockets(socket)[0];
     for (const { boot, frame } of turn.sends) {
-      const socket = this.#tables.workers.get(boot)?.socket ?? "";
-      const ws = find(socket);
+      const socket = this.#tables.workers.socketOf(boot) ?? "";
+      const ws = this.#find(socket);
       const large = frame.type === "lease" ? oversize(frame) : null;
       if (frame.type === "lease" && large !== null) void this.#sendLarge(boot, frame, large);
       else if (ws !== undefined) sendFrame(ws, frame);
       else if (socket === this.#edge.socket) this.#edge.receive(frame);
     }
     for (const { socket, code, reason } of turn.closes) {
-      const ws = find(socket);
+      const ws = this.#find(socket);
       if (ws !== undefined) closeSocket(ws, code, reason);
       else if (socket === this.#edge.socket) this.#edge.drop();
     }
@@ -140,10 +182,15 @@ export class Shell {
   }
 
   #arm(): void {
-    const at = this.#tables.due.next();
-    if (at === null || (this.#armed !== null && this.#armed <= at)) return;
-    this.#armed = at;
-    void this.#ctx.storage.setAlarm(at);
+    const { due, leases } = this.#tables;
+    const ends = Math.max(leases.next() ?? Infinity, this.#since + RESTART_GRACE_MS);
+    const at = Math.min(due.next() ?? Infinity, ends);
+    if (at < Infinity && (this.#armed === null || this.#armed > at)) this.#ringAt(at);
+  }
+
+  #ringAt(time: number): void {
+    this.#armed = time;
+    void this.#ctx.storage.setAlarm(time);
   }
 
   /** Reads again whenever `topic` changes, until `done` or for `ms`; where too many wait already, it ends with what is known. */
@@ -226,14 +273,20 @@ export class Shell {
     if (boot !== null) this.turn((turn) => onClosed(turn, boot, socket));
   }
 
+  /** One after another, whoever rings. */
+  alarm(): Promise<void> {
+    this.#ringing = this.#ringing.then(() => this.#ring());
+    return this.#ringing;
+  }
+
   /** Never throws: an alarm that fails too often is given up by the runtime. */
-  async alarm(): Promise<void> {
+  async #ring(): Promise<void> {
     // The runtime calls again if this call does not end: no other alarm is needed meanwhile.
     this.#armed = 0;
     try {
-      this.turn(() => undefined);
-      if (this.#isDue("outbox")) await this.#drainOutbox();
-      if (this.#isDue("garbage")) await this.#collectGarbage();
+      await this.#passes.want();
+      await drainOutbox(this.#tables, (entry) => this.#settle(this.#env, entry));
+      await collectGarbage(this.#tables, this.#env.BLOBS);
     } catch (error) {
       console.error(JSON.stringify({ event: "pool_alarm_failed", error: String(error) }));
       const at = Date.now() + ALARM_RETRY_MS;
@@ -243,31 +296,5 @@ export class Shell {
     }
     this.#armed = null;
     this.#arm();
-  }
-
-  #isDue(kind: "outbox" | "garbage"): boolean {
-    return this.#tables.due.count("kind = ? AND at <= ?", kind, Date.now()) > 0;
-  }
-
-  async #drainOutbox(): Promise<void> {
-    const { outbox, due } = this.#tables;
-    const store = {
-      ready: (limit: number) => outbox.ready(Date.now(), limit),
-      done: ({ seq }: { seq: number }) => outbox.remove("seq = ?", seq),
-      park: ({ seq, attempts }: { seq: number; attempts: number }, waitMs: number, error: string) =>
-        outbox.patch({ attempts: attempts + 1, next_at: Date.now() + waitMs, error }, "seq = ?", seq),
-    };
-    await drain(store, (entry: OutboxEntry) => this.#settle(this.#env, entry));
-    const next = outbox.nextAt();
-    if (next === null) due.clear("outbox", "");
-    else due.set("outbox", "", next);
-  }
-
-  async #collectGarbage(): Promise<void> {
-    const { garbage, due } = this.#tables;
-    const some = garbage.all("true LIMIT ?", OUTBOX_BATCH);
-    for (const name of await removeGarbage(this.#env.BLOBS, some)) garbage.remove("name = ?", name);
-    if (garbage.count("true") === 0) due.clear("garbage", "");
-    else due.set("garbage", "", Date.now() + ALARM_RETRY_MS);
   }
 }

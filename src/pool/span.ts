@@ -2,7 +2,7 @@
 import { SPAN_BATCHES, SPAN_MS } from "../config.ts";
 
 /** Hashes that one lease may carry; more replayed steps than these are taken again instead, and verified as duplicates. */
-const MAX_HASHES = 10_000;
+const MAX_HASHES = 250;
 
 export interface TrainSpanInput {
   head: number;

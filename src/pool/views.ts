@@ -3,7 +3,7 @@ import type { Job, WorkerInfo } from "../wire/jobs.ts";
 import type { Checkpoint, Run, Step } from "../wire/runs.ts";
 import { comesWhenWanted } from "./api.ts";
 import type { JobState, StoredCheckpoint } from "./api.ts";
-import { needsOf, seatOf } from "./queue.ts";
+import { needsOf } from "./queue.ts";
 import { ownSeats } from "./schedule.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow, StateRow, StepRow } from "./tables/runs.ts";
@@ -12,7 +12,10 @@ import { iso } from "./turn.ts";
 import type { Turn } from "./turn.ts";
 
 /** A job without what depends on other jobs and workers: what its record keeps. */
-export function jobRecord(job: JobRow): Omit<Job, "result" | "position" | "workers_available" | "note"> {
+export function jobRecord(turn: Turn, job: JobRow): Omit<Job, "result" | "position" | "workers_available" | "note"> {
+  const said = turn.tables.progress.get(job.id);
+  // A job of spans counts its own steps and items; of others only the worker knows how far they are.
+  const { done, total } = said === undefined || job.run !== null || job.evaluation !== null ? job : said;
   return {
     id: job.id,
     object: "job",
@@ -20,21 +23,25 @@ export function jobRecord(job: JobRow): Omit<Job, "result" | "position" | "worke
     kind: job.kind,
     status: job.status,
     attempts: job.attempts,
-    progress: job.phase === null ? null : { phase: job.phase, done: job.done, total: job.total },
+    progress: said === undefined ? null : { phase: said.phase, done, total },
     subject: job.subject,
     retry_of: job.retry_of,
     error: job.error,
   };
 }
 
+/** Jobs ahead that are counted: beyond it a queue is long, and how long nobody waits to see. */
+const MOST_AHEAD = 200;
+
 export function jobState(turn: Turn, job: JobRow): JobState {
   const { tables } = turn;
   const body = tables.bodies.get(job.id);
-  const seats = tables.workers.available().map((worker) => seatOf(turn, worker));
   return {
-    ...jobRecord(job),
-    position: job.status === "queued" ? tables.jobs.waitingAhead(job) : null,
-    workers_available: comesWhenWanted(job.kind) ? 1 : ownSeats(needsOf(turn, job), seats).length,
+    ...jobRecord(turn, job),
+    position: job.status === "queued" ? tables.jobs.waitingAhead(job, MOST_AHEAD) : null,
+    workers_available: comesWhenWanted(job.kind)
+      ? 1
+      : ownSeats(needsOf(turn, job), turn.overview.seatsNow(turn)).length,
     project: job.project,
     request: body.request,
     output: body.output,
@@ -108,9 +115,8 @@ function suffix(lineage: number): string {
   return lineage === 0 ? "" : `.${lineage}`;
 }
 
-/** To a project's reader only its own jobs are named. */
-export function workerInfo(turn: Turn, worker: WorkerRow, project: string): WorkerInfo {
-  const leases = turn.tables.leases.ofBoot(worker.boot).map((lease) => lease.job);
+/** `leases`: those of its jobs that the reader may see. */
+export function workerInfo(worker: WorkerRow, leases: string[]): WorkerInfo {
   return {
     id: worker.id,
     object: "worker",
@@ -123,7 +129,7 @@ export function workerInfo(turn: Turn, worker: WorkerRow, project: string): Work
     fingerprint: worker.fingerprint.digest,
     slots: worker.slots,
     requests: worker.requests,
-    leases: leases.filter((job) => turn.tables.jobs.get(job)?.project === project),
+    leases,
     last_seen_at: iso(worker.seen_at),
   };
 }

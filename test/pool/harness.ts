@@ -1,5 +1,5 @@
 // A pool of its own for each test, and a clock that tests move.
-import { runDurableObjectAlarm, runInDurableObject } from "cloudflare:test";
+import { runInDurableObject } from "cloudflare:test";
 import { env } from "cloudflare:workers";
 import { vi } from "vitest";
 import type { PoolStub } from "../../src/env.ts";
@@ -18,10 +18,17 @@ export const clock = {
   stop: () => vi.useRealTimers(),
 };
 
+/** Rings the pool's alarm, and waits until the pool has done what there is to do. */
+export async function settled(pool: Stub): Promise<void> {
+  await runInDurableObject(pool, async (instance) => {
+    await (instance as unknown as { alarm: () => Promise<void> }).alarm();
+  });
+}
+
 /** Lets time pass and rings the pool's alarm. */
 export async function later(pool: Stub, ms: number): Promise<void> {
   clock.pass(ms);
-  await runDurableObjectAlarm(pool);
+  await settled(pool);
 }
 
 export async function sql<T>(pool: Stub, query: string, ...params: (string | number | null)[]): Promise<T[]> {

@@ -104,11 +104,14 @@ describe("a job whose lease cannot be built", () => {
 
 describe("a turn's attempt", () => {
   test("is undone whole: the tables, the frames, the sockets to close", async () => {
+    const { Overview } = await import("../../src/pool/overview.ts");
     const { Turn } = await import("../../src/pool/turn.ts");
     const { openTables } = await import("../../src/pool/tables/index.ts");
     await runInDurableObject(freshPool(), (_instance, state) => {
       const transaction = <T>(work: () => T): T => state.storage.transactionSync(work);
-      const turn = new Turn(1, openTables(state.storage), 1, transaction);
+      const tables = openTables(state.storage);
+      const surroundings = { overview: new Overview(), since: -Infinity, fingerprintWaitMs: 1, isOpen: () => true };
+      const turn = new Turn({ now: 1, tables, transaction, ...surroundings });
       const cancel = (job: string) => ({ type: "cancel" as const, job, fence: 1 });
       transaction(() => {
         turn.tables.counters.next("kept");

@@ -13,12 +13,14 @@ import { decideSamples, decideStep, notReproducible, shrinkPlan } from "../../sr
 import {
   beginLease,
   cutLease,
+  dropLease,
   engineDeadlineMs,
   leaseEndsAt,
   leaseVerdict,
   renewLease,
   reopenLease,
 } from "../../src/pool/lease.ts";
+import type { LeaseClock } from "../../src/pool/lease.ts";
 import { counted, pauseMs, poisoned } from "../../src/pool/poison.ts";
 import { batchSpan, median, trainSpan } from "../../src/pool/span.ts";
 import type { TrainSpanInput } from "../../src/pool/span.ts";
@@ -27,32 +29,45 @@ const T = 1_000_000;
 
 describe("a lease", () => {
   const lease = beginLease(T, ENGINE_DEADLINE_MS);
+  const verdict = (clock: LeaseClock, now: number, open = true): string =>
+    now < leaseEndsAt(clock) ? "live" : leaseVerdict(clock, now, open);
 
   test("ends after its time to live, unless renewed", () => {
-    expect(leaseVerdict(lease, T + LEASE_MS - 1)).toBe("live");
-    expect(leaseVerdict(lease, T + LEASE_MS)).toBe("expired");
+    expect(verdict(lease, T + LEASE_MS - 1)).toBe("live");
+    expect(verdict(lease, T + LEASE_MS)).toBe("expired");
     const renewed = renewLease(lease, 1, T + 20_000);
-    expect(leaseVerdict(renewed, T + 20_000 + LEASE_MS - 1)).toBe("live");
+    expect(verdict(renewed, T + 20_000 + LEASE_MS - 1)).toBe("live");
   });
 
   test("ends when the tick stands still, however often it is renewed", () => {
     let clock = renewLease(lease, 3, T + 1000);
     for (let now = T + 5000; now < T + 61_000; now += 5000) {
-      expect(leaseVerdict(clock, now)).toBe("live");
+      expect(verdict(clock, now)).toBe("live");
       clock = renewLease(clock, 3, now);
     }
-    expect(leaseVerdict(clock, T + 61_000)).toBe("hung");
+    expect(verdict(clock, T + 61_000)).toBe("hung");
     expect(leaseEndsAt(clock)).toBe(T + 61_000);
-    expect(leaseVerdict(renewLease(clock, 2, T + 60_000), T + 61_000)).toBe("hung");
-    expect(leaseVerdict(renewLease(clock, 4, T + 60_000), T + 61_000)).toBe("live");
+    expect(verdict(renewLease(clock, 2, T + 60_000), T + 61_000)).toBe("hung");
+    expect(verdict(renewLease(clock, 4, T + 60_000), T + 61_000)).toBe("live");
   });
 
   test("is cut when the socket closes, whole again when the boot is back", () => {
     const cut = cutLease(lease, T + 1000);
-    expect(leaseVerdict(cut, T + 1000 + CLOSED_SOCKET_MS - 1)).toBe("live");
-    expect(leaseVerdict(cut, T + 1000 + CLOSED_SOCKET_MS)).toBe("disconnected");
+    expect(verdict(cut, T + 1000 + CLOSED_SOCKET_MS - 1)).toBe("live");
+    expect(verdict(cut, T + 1000 + CLOSED_SOCKET_MS)).toBe("disconnected");
     expect(leaseEndsAt(cutLease(lease, T + LEASE_MS - 1))).toBe(T + LEASE_MS);
-    expect(leaseVerdict(reopenLease(cut, T + 4000), T + 4000 + LEASE_MS - 1)).toBe("live");
+    expect(verdict(reopenLease(cut, T + 4000, 0), T + 4000 + LEASE_MS - 1)).toBe("live");
+  });
+
+  test("whose worker has no socket was disconnected, and one that its worker gave up was dropped", () => {
+    expect(verdict(lease, T + LEASE_MS, false)).toBe("disconnected");
+    expect(verdict(dropLease(lease, T + 1000), T + 1000)).toBe("dropped");
+  });
+
+  test("that the pool could not hear of has its tick's deadline from then on", () => {
+    const back = reopenLease(lease, T + 100_000, T + 90_000);
+    expect(leaseEndsAt(back)).toBe(T + 100_000 + LEASE_MS);
+    expect(reopenLease(lease, T + 20_000, T - 1).tick_at).toBe(T);
   });
 
   test("the engine's deadline is ten median steps, at least a minute", () => {
@@ -235,7 +250,7 @@ describe("spans", () => {
 
   test("a long replay is taken again in part, so that its hashes fit", () => {
     const long = { ...input, head: 25_000, totalSteps: 90_000, target: 90_000, resume: 100 };
-    expect(trainSpan(long)).toMatchObject({ from: 10_101, to: 25_005 });
+    expect(trainSpan(long)).toMatchObject({ from: 351, to: 25_005 });
   });
 
   test("batches: four at the most, fewer where they are large, at least one", () => {

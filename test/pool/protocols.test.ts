@@ -1,11 +1,12 @@
 // Which protocol a worker and the pool speak, and what a worker of 0.1.0, which speaks the first, is sent.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { z } from "zod";
+import { MAX_BOOT_LEASES } from "../../src/config.ts";
 import { PROTOCOLS } from "../../src/wire/pool.ts";
 import firstToWorker from "../wire/fixtures/0.1.0/to_worker.schema.json" with { type: "json" };
 import { FakeWorker } from "./fake-worker.ts";
 import { PROJECT, result, runSubmit, scoreJob, scorePayload, steps } from "./fixtures.ts";
-import { clock, freshPool, sql } from "./harness.ts";
+import { clock, freshPool, settled, sql } from "./harness.ts";
 import { trainAll } from "./trainer.ts";
 
 beforeEach(() => clock.start());
@@ -71,25 +72,28 @@ describe("a worker of 0.1.0", () => {
     const pool = freshPool();
     for (let i = 0; i < 70; i += 1) await pool.submitJob(scoreJob({ payload: scorePayload() }));
     const worker = await FakeWorker.connect(pool, { protocols: [1, 1], slots: 4, requests: 256 });
-    await worker.ask({ type: "progress", jobs: [] });
+    await worker.until(() => worker.offered === 60);
+    await settled(pool);
     expect(worker.offered).toBe(60);
   });
 });
 
 test("a worker of the present protocol ticks all leases that it has room for in one frame", async () => {
   const pool = freshPool();
-  for (let i = 0; i < 256; i += 1) await pool.submitJob(scoreJob({ payload: scorePayload() }));
+  const most = MAX_BOOT_LEASES - 64;
+  for (let i = 0; i < most + 1; i += 1) await pool.submitJob(scoreJob({ payload: scorePayload() }));
   const worker = await FakeWorker.connect(pool, { slots: 64, requests: 256 });
-  await worker.until(() => worker.offered === 256);
+  await worker.until(() => worker.offered === most);
+  await settled(pool);
   const held = worker.frames.flatMap((frame) =>
     frame.type === "lease" ? [{ job: frame.job, fence: frame.fence }] : [],
   );
   const jobs = held.map((lease) => ({ ...lease, tick: 1, phase: "working" as const, done: 0, total: 1 }));
   const ack = await worker.ask({ type: "progress", jobs });
-  expect(ack.jobs.filter(({ status }) => status === "ok")).toHaveLength(256);
+  expect(ack.jobs.filter(({ status }) => status === "ok")).toHaveLength(most);
   const again = await FakeWorker.dial(pool, { boot: worker.boot });
   const { reconcile } = await again.hello({ slots: 64, requests: 256, leases: held });
-  expect(reconcile.filter(({ action }) => action === "keep")).toHaveLength(256);
+  expect(reconcile.filter(({ action }) => action === "keep")).toHaveLength(most);
 });
 
 async function started(pool: ReturnType<typeof freshPool>): Promise<string> {

@@ -20,9 +20,9 @@ test("workers of before are not there any more, and their jobs go to another", a
   pool = env.POOL.get(id);
   expect(await pool.workers(PROJECT)).toEqual([]);
   const after = await FakeWorker.connect(pool);
-  await later(pool, 19_000);
+  await later(pool, 29_000);
   expect(after.offered).toBe(0);
-  await later(pool, 2000);
+  await later(pool, 1001);
   const lease = await after.lease();
   expect(lease).toMatchObject({ job: lost.job, fence: 2 });
   expect((await after.ask(result(lease))).status).toBe("ok");

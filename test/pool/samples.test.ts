@@ -3,9 +3,10 @@ import { env } from "cloudflare:workers";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { FINGERPRINT_WAIT_MS, MAX_INLINE_BYTES } from "../../src/config.ts";
 import { Payload } from "../../src/wire/payloads.ts";
+import { forgiveTurns } from "./setup.ts";
 import { FakeWorker } from "./fake-worker.ts";
 import { draw, PROJECT, sha } from "./fixtures.ts";
-import { clock, later, sql } from "./harness.ts";
+import { clock, later, settled, sql } from "./harness.ts";
 import { begin, lastLease } from "./trainer.ts";
 import type { Trainer } from "./trainer.ts";
 
@@ -154,6 +155,9 @@ describe("a lease names", () => {
 });
 
 describe("a lease over the inline limit", () => {
+  // It names all samples of its run that are to come, and is made in one turn.
+  afterEach(forgiveTurns);
+
   /** Many teacher blocks, as a run over a large data set has them. */
   async function crowd(pool: Parameters<typeof sql>[0], blocks: number): Promise<void> {
     await sql(
@@ -170,6 +174,7 @@ describe("a lease over the inline limit", () => {
     await crowd(pool, 5000);
     await trainer.step(1);
     await trainer.result(1);
+    await settled(pool);
     const lease = await trainer.worker.lease();
     expect(lease).toMatchObject({ payload: null, fence: 1, lineage: 0 });
     expect(lease.artifact!.key).toBe(`${PROJECT}/${run}/1/${lease.artifact!.sha256}`);
@@ -190,6 +195,7 @@ describe("a lease over the inline limit", () => {
     await crowd(pool, 800);
     await trainer.step(1);
     await trainer.result(1);
+    await settled(pool);
     const lease = await trainer.worker.lease();
     const size = JSON.stringify(lease.payload).length;
     expect(size).toBeGreaterThan(MAX_INLINE_BYTES / 3);
@@ -232,6 +238,7 @@ describe("a lease over the inline limit", () => {
     const { pool, job, worker, trainer } = await crowded();
     const store = slowStore();
     await trainer.result(1);
+    await settled(pool);
     await pool.cancelJob(PROJECT, job);
     store.open = true;
     await worker.until(() => store.stored === 1);
@@ -242,6 +249,7 @@ describe("a lease over the inline limit", () => {
     const { pool, worker, trainer } = await crowded();
     const store = slowStore();
     await trainer.result(1);
+    await settled(pool);
     const back = await FakeWorker.connect(pool, { boot: worker.boot });
     store.open = true;
     await back.until(() => store.stored === 2);
@@ -253,6 +261,7 @@ describe("a lease over the inline limit", () => {
     const { pool, job, worker, trainer } = await crowded();
     env.BLOBS.put = () => Promise.reject(new Error("R2 is away"));
     await trainer.result(1);
+    await settled(pool);
     expect(await offered(worker)).toBe(0);
     expect(await sql(pool, "SELECT status, last_error, deaths FROM jobs WHERE id = ?", job)).toEqual([
       { status: "queued", last_error: expect.stringMatching(/^its payload could not be stored/), deaths: 0 },

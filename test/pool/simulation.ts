@@ -5,9 +5,12 @@ import { expire } from "../../src/pool/expire.ts";
 import { decide } from "../../src/pool/frames/index.ts";
 import type { WorkFrame } from "../../src/pool/frames/index.ts";
 import { onClosed, onHello } from "../../src/pool/frames/presence.ts";
+import { Overview } from "../../src/pool/overview.ts";
+import { recordChanged } from "../../src/pool/record.ts";
 import { submitRun } from "../../src/pool/requests/runs.ts";
 import { takeSteps } from "../../src/pool/requests/steps.ts";
 import { openTables } from "../../src/pool/tables/index.ts";
+import type { Meter } from "../../src/pool/tables/meter.ts";
 import type { Tables } from "../../src/pool/tables/index.ts";
 import { Turn } from "../../src/pool/turn.ts";
 import type { AckStatus, Lease } from "../../src/wire/pool.ts";
@@ -39,6 +42,9 @@ export class Simulation {
   /** Told of each frame before it is decided; returns what must be answered, or null where anything may be. */
   oracle: (worker: SimWorker, frame: WorkFrame) => AckStatus | null = () => null;
   now = 1_000_000_000_000;
+  readonly overview = new Overview();
+  /** Of each turn so far. */
+  readonly costs: Meter["spent"][] = [];
   #sockets = 0;
   #seq = 0;
 
@@ -52,14 +58,35 @@ export class Simulation {
   }
 
   turn<T>(change: (turn: Turn) => T): T {
+    const value = this.#take(change);
+    this.#until((turn) => expire(turn));
+    this.#until((turn) => dispatch(turn));
+    return value;
+  }
+
+  /** Takes turns as long as there is more to do. */
+  #until(some: (turn: Turn) => boolean): void {
+    for (let turns = 0; this.#take(some); turns += 1) if (turns > 1000) throw new Error("it never ends");
+  }
+
+  #take<T>(change: (turn: Turn) => T): T {
+    this.tables.meter.reset();
     const transaction = <V>(work: () => V): V => this.storage.transactionSync(work);
-    const turn = new Turn(this.now, this.tables, 600_000, transaction);
+    const turn = new Turn({
+      now: this.now,
+      tables: this.tables,
+      overview: this.overview,
+      since: -Infinity,
+      fingerprintWaitMs: 600_000,
+      transaction,
+      isOpen: (socket) => this.workers.some((worker) => worker.socket !== null && worker.socket === socket),
+    });
     const value = transaction(() => {
-      expire(turn);
       const result = change(turn);
-      if (turn.dispatch) dispatch(turn);
+      recordChanged(turn);
       return result;
     });
+    this.costs.push(this.tables.meter.spent);
     for (const { boot, frame } of turn.sends) {
       const worker = this.workers.find((other) => other.boot === boot);
       // A closed socket loses what is sent to it.

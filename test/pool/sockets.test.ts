@@ -1,7 +1,7 @@
 // The protocol at its edges, and who gets which job.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { MAX_KEY_SOCKETS } from "../../src/config.ts";
-import { clock, freshPool, later } from "./harness.ts";
+import { clock, freshPool, later, settled } from "./harness.ts";
 import { newBoot, FakeWorker } from "./fake-worker.ts";
 import { scorePayload, PROJECT, result, scoreJob, sha } from "./fixtures.ts";
 
@@ -145,6 +145,7 @@ describe("who gets what", () => {
       await worker.ask(result(lease));
     }
     expect(order.filter((project) => project === "proj_b")).toHaveLength(3);
+    await settled(pool);
     const first = await pool.getJob(PROJECT, mine[0]!.id);
     expect(first?.status).toBe("completed");
     expect(await pool.getJob(PROJECT, mine[5]!.id)).toMatchObject({ status: "queued", position: 1 });

@@ -8,7 +8,6 @@ import type { Evaluation } from "../../src/wire/evaluations.ts";
 import { Model } from "../../src/wire/models.ts";
 import { Checkpoint, Run, StepList } from "../../src/wire/runs.ts";
 import { FakeWorker } from "../pool/fake-worker.ts";
-import { scoreJob } from "../pool/fixtures.ts";
 import { sql } from "../pool/harness.ts";
 import { TestProject, hash, rows } from "../services/project.ts";
 import { call } from "./harness.ts";
@@ -157,17 +156,9 @@ describe("a run with an evaluation", () => {
 });
 
 /** Copies of one job in the pool's table: as many handed in would first have to go to the record. */
-async function fillQueue(project: TestProject): Promise<void> {
-  const job = scoreJob({ project: project.id });
-  await project.pool.submitJob(job);
-  const [row] = await sql<Record<string, unknown>>(project.pool, "SELECT * FROM jobs WHERE id = ?", job.id);
-  const columns = Object.keys(row ?? {}).filter((column) => column !== "id");
-  await sql(
-    project.pool,
-    `WITH RECURSIVE numbers (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM numbers WHERE n < ${MAX_QUEUED_JOBS})
-     INSERT INTO jobs (id, ${columns.join(", ")}) SELECT 'copy' || n, ${columns.join(", ")} FROM jobs, numbers WHERE id = ?`,
-    job.id,
-  );
+/** As if so many jobs more were unfinished. */
+async function crowd(project: TestProject, jobs: number): Promise<void> {
+  await sql(project.pool, "UPDATE active SET jobs = jobs + ? WHERE project = ?", jobs, project.id);
 }
 
 describe("an evaluation that", () => {
@@ -205,13 +196,13 @@ describe("an evaluation that", () => {
     const worker = await FakeWorker.connect(project.pool, { kinds: ["train"] });
     await ask(project, "POST", `/v1/runs/${id}/steps`, { to: 5 });
     const first = await worker.lease();
-    await fillQueue(project);
+    await crowd(project, MAX_QUEUED_JOBS);
     await train(worker, first);
     await takeStep(worker, await worker.lease(), 2);
     const steps = async () => StepList.parse((await ask(project, "GET", `/v1/runs/${id}/steps`)).body).data.length;
     await expect.poll(steps).toBe(2);
     expect(await evaluationsOf(project)).toEqual([]);
-    await sql(project.pool, "DELETE FROM jobs WHERE id LIKE 'copy%'");
+    await crowd(project, -MAX_QUEUED_JOBS);
     await expect.poll(async () => (await evaluationsOf(project)).length).toBe(1);
     worker.close();
   });

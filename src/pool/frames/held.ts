@@ -1,7 +1,8 @@
 // Which lease a frame speaks for, and what is answered.
 import type { BlobRef } from "../../wire/blobs.ts";
 import type { AckStatus, FromWorker } from "../../wire/pool.ts";
-import type { JobRow, LeaseRow } from "../tables/jobs.ts";
+import type { JobRow } from "../tables/jobs.ts";
+import type { LeaseRow } from "../tables/leases.ts";
 import type { RunRow } from "../tables/runs.ts";
 import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
@@ -24,10 +25,15 @@ export interface HeldLease {
   job: JobRow;
 }
 
+/** A lease that is over, though the clock has not come to it yet, is nobody's. */
+export function isOver(turn: Turn, lease: LeaseRow): boolean {
+  return lease.closed === "dropped" || (turn.judges && turn.now >= lease.ends);
+}
+
 /** The live lease that the frame names; null if its fence is stale. */
 export function heldLease(turn: Turn, worker: WorkerRow, frame: { job: string; fence: number }): HeldLease | null {
   const lease = turn.tables.leases.of(frame.job);
-  if (lease?.boot !== worker.boot || lease.fence !== frame.fence) return null;
+  if (lease?.boot !== worker.boot || lease.fence !== frame.fence || isOver(turn, lease)) return null;
   const job = turn.tables.jobs.get(frame.job);
   return job === null ? null : { lease, job };
 }

@@ -9,13 +9,12 @@ import {
 } from "../../config.ts";
 import { PROTOCOLS } from "../../wire/pool.ts";
 import type { Ack, Hello, ToWorker } from "../../wire/pool.ts";
-import { blame, setBack } from "../endings.ts";
-import { cutLease, graceLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
-import type { LeaseClock } from "../lease.ts";
-import type { LeaseRow } from "../tables/jobs.ts";
+import { blame } from "../endings.ts";
+import { cutLease, dropLease, leaseEndsAt, renewLease, reopenLease } from "../lease.ts";
+import type { LeaseRow } from "../tables/leases.ts";
 import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
-import { heldLease } from "./held.ts";
+import { isOver } from "./held.ts";
 import type { FrameOf } from "./held.ts";
 
 export interface Visitor {
@@ -24,6 +23,9 @@ export interface Visitor {
   key: string;
   project: string;
 }
+
+/** Workers long gone that are forgotten when one comes. */
+const FORGOTTEN_AT_ONCE = 5;
 
 type Welcome = Extract<ToWorker, { type: "welcome" }>;
 
@@ -38,8 +40,11 @@ export function onHello(turn: Turn, visitor: Visitor, hello: Hello): Welcome | {
   if (known !== null && known.socket !== null && known.socket !== visitor.socket) {
     turn.close(known.socket, 4000, "a newer socket speaks for this boot");
   }
-  if (known === null) for (const { boot } of workers.predecessors(visitor.key, hello.worker)) blame(turn, boot);
-  workers.remove("socket IS NULL AND seen_at < ?", turn.now - FORGET_WORKER_MS);
+  if (known === null) {
+    const [last] = workers.predecessors(visitor.key, hello.worker, 1);
+    if (last !== undefined) blame(turn, last.boot);
+  }
+  workers.forget(turn.now - FORGET_WORKER_MS, FORGOTTEN_AT_ONCE);
   const worker = seatWorker(turn, visitor, { ...hello, protocol }, known);
   workers.put(worker);
   due.clear("hold", hello.boot);
@@ -85,49 +90,43 @@ function seatWorker(turn: Turn, visitor: Visitor, hello: Hello, known: WorkerRow
 
 /** Leases that both sides hold live on; those that only the pool knows of never reached the worker. */
 function reconcile(turn: Turn, worker: WorkerRow, hello: Hello): Welcome["reconcile"] {
-  const kept = new Set<string>();
-  const answer: Welcome["reconcile"] = hello.leases.map(({ job, fence }) => {
-    const held = heldLease(turn, worker, { job, fence });
-    if (held !== null) {
-      kept.add(job);
-      saveLease(turn, held.lease, clockOf(reopenLease(held.lease, turn.now)));
-    }
-    return { job, fence, action: held === null ? "drop" : "keep" };
-  });
-  for (const lease of turn.tables.leases.ofBoot(worker.boot)) {
-    const job = kept.has(lease.job) ? null : turn.tables.jobs.get(lease.job);
-    if (job !== null) setBack(turn, job, { kind: "interruption", detail: "the worker came back without it" });
-  }
-  return answer;
+  const held = turn.tables.leases.ofBoot(worker.boot);
+  const said = new Map(hello.leases.map(({ job, fence }) => [job, fence]));
+  const knows = (lease: LeaseRow): boolean => said.get(lease.job) === lease.fence && !isOver(turn, lease);
+  saveLeases(
+    turn,
+    held.map((lease) => (knows(lease) ? reopenLease(lease, turn.now, turn.since) : dropLease(lease, turn.now))),
+  );
+  const kept = new Set(held.filter(knows).map(({ job }) => job));
+  return hello.leases.map(({ job, fence }) => ({ job, fence, action: kept.has(job) ? "keep" : "drop" }));
 }
 
-function saveLease(turn: Turn, lease: LeaseRow, clock: LeaseClock): void {
-  turn.tables.leases.patch(clock, "job = ?", lease.job);
-  turn.tables.due.set("lease", lease.job, leaseEndsAt(clock));
+function saveLeases(turn: Turn, leases: readonly LeaseRow[]): void {
+  turn.tables.leases.putAll(leases.map((lease) => ({ ...lease, ends: leaseEndsAt(lease) })));
 }
 
 /** The only frame that renews; its ack tells the worker the state of each of its leases. */
 export function onProgress(turn: Turn, worker: WorkerRow, frame: FrameOf<"progress">): Ack["jobs"] {
-  turn.tables.workers.update(worker.boot, { seen_at: turn.now });
+  const { workers, leases, jobs, progress } = turn.tables;
+  workers.seen(worker.boot, turn.now);
+  const held = new Map(leases.ofBoot(worker.boot).map((lease) => [lease.job, lease]));
+  const live = (tick: { job: string; fence: number }): LeaseRow | null => {
+    const lease = held.get(tick.job);
+    return lease?.fence === tick.fence && !isOver(turn, lease) ? lease : null;
+  };
+  const renewed: LeaseRow[] = [];
+  for (const tick of frame.jobs) {
+    const lease = live(tick);
+    if (lease === null) continue;
+    renewed.push(renewLease(lease, tick.tick, turn.now));
+    progress.set(tick.job, { phase: tick.phase, done: tick.done, total: tick.total });
+  }
+  saveLeases(turn, renewed);
+  const cancelled = jobs.cancelled(frame.jobs.filter((tick) => live(tick) === null).map(({ job }) => job));
   return frame.jobs.map((tick) => {
-    const held = heldLease(turn, worker, tick);
-    if (held === null) {
-      const cancelled = turn.tables.jobs.get(tick.job)?.status === "cancelled";
-      return { job: tick.job, status: cancelled ? "cancelled" : "stale_fence", ttl_ms: 0 };
-    }
-    saveLease(turn, held.lease, clockOf(renewLease(held.lease, tick.tick, turn.now)));
-    turn.tables.jobs.update(tick.job, reported(held.job.run ?? held.job.evaluation, tick));
-    return { job: tick.job, status: "ok", ttl_ms: LEASE_MS };
+    if (live(tick) !== null) return { job: tick.job, status: "ok", ttl_ms: LEASE_MS };
+    return { job: tick.job, status: cancelled.has(tick.job) ? "cancelled" : "stale_fence", ttl_ms: 0 };
   });
-}
-
-/** A job of spans counts its own steps and items; of others only the worker knows how far they are. */
-function reported(spans: string | null, tick: FrameOf<"progress">["jobs"][number]) {
-  return spans === null ? { phase: tick.phase, done: tick.done, total: tick.total } : { phase: tick.phase };
-}
-
-function clockOf({ until, tick, tick_at, deadline_ms, closed }: LeaseClock): LeaseClock {
-  return { until, tick, tick_at, deadline_ms, closed };
 }
 
 /** The socket is gone: its worker has a few seconds to come back. */
@@ -136,24 +135,22 @@ export function onClosed(turn: Turn, boot: string, socket: string): void {
   const worker = workers.get(boot);
   if (worker?.socket !== socket) return;
   workers.update(boot, { socket: null, seen_at: turn.now });
-  for (const lease of leases.ofBoot(boot)) saveLease(turn, lease, clockOf(cutLease(lease, turn.now)));
+  saveLeases(
+    turn,
+    leases.ofBoot(boot).map((lease) => cutLease(lease, turn.now)),
+  );
   due.set("hold", boot, turn.now + CLOSED_SOCKET_MS);
   turn.dispatch = true;
 }
 
-/** The pool has started again without the sockets of these boots: no lease is judged until they had time to come back. */
-export function onRestart(turn: Turn, lost: readonly string[]): void {
-  const { workers, leases, due } = turn.tables;
-  for (const boot of lost) {
-    workers.update(boot, { socket: null, seen_at: turn.now });
-    due.set("hold", boot, turn.now + RESTART_GRACE_MS);
-  }
-  for (const lease of leases.all("true")) saveLease(turn, lease, clockOf(graceLease(lease, turn.now)));
+/** A crash or a deploy has ended the socket and told nobody. */
+export function onLost(turn: Turn, boot: string): void {
+  turn.tables.workers.update(boot, { socket: null, seen_at: turn.now });
+  turn.tables.due.set("hold", boot, turn.now + RESTART_GRACE_MS);
 }
 
 /** The time is over and the boot has not come back: nothing is held for it any more. */
 export function releaseHolds(turn: Turn, boot: string): void {
-  const { workers, fences, leases } = turn.tables;
-  if (workers.get(boot)?.socket !== null) return;
-  for (const owner of fences.heldBy(boot)) if (leases.ofOwner(owner) === null) fences.release(owner);
+  const { workers, fences } = turn.tables;
+  if ((workers.get(boot)?.socket ?? null) === null) fences.releaseIdle(boot);
 }

@@ -3,6 +3,7 @@ import { MAX_LEASE_BYTES } from "../../config.ts";
 import type { JobKind } from "../../wire/payloads.ts";
 import type { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import type { Answer, Created, SubmitEvaluation } from "../api.ts";
+import { reads } from "../blobs.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
 import { recordComparisons, recordDeleted, recordEvaluation } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
@@ -28,11 +29,13 @@ export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<C
   const body: AnyEvaluation = { ...submit.evaluation, status: "queued", done: 0, job };
   const row: EvaluationRow = { id, project, digest, identity, body, payload, created_at: turn.now };
   evaluations.insert(row);
-  for (const batch of cut) batches.insert({ evaluation: id, ...batch, committed: false });
+  reads(turn, { project, owner: id }, payload);
+  batches.putAll(cut.map((batch) => ({ evaluation: id, ...batch, committed: false })));
   const total = cut.reduce((sum, batch) => sum + batch.items.length, 0);
   const atEdge = payload.kind === "generate" && payload.artifact !== null;
   const kind: JobKind = atEdge ? "generate_edge" : payload.kind;
-  const fields = { id: job, project, digest, kind, cost, subject: id, evaluation: id, total };
+  const each = cost / Math.max(1, cut.length);
+  const fields = { id: job, project, digest, kind, cost: each, subject: id, evaluation: id, total };
   // An export is all that the scorer needs of its model.
   enqueue(turn, { ...fields, ...(atEdge ? {} : modelNeeds(modelsOf(payload))) }, {});
   recordEvaluation(turn, row);

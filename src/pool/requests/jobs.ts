@@ -2,11 +2,12 @@
 import { MAX_INLINE_BYTES, READER_MS } from "../../config.ts";
 import type { ModelRef } from "../../wire/models.ts";
 import type { Answer, Created, DeltaPage, JobState, SubmitJob } from "../api.ts";
-import { pointTo } from "../blobs.ts";
+import { pointTo, reads } from "../blobs.ts";
 import { cancelJob as endCancelled } from "../endings.ts";
 import { ADVANCED } from "../poison.ts";
 import { recordJob } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
+import { lineOf } from "../tables/jobs.ts";
 import type { BodyRow, JobRow } from "../tables/jobs.ts";
 import type { Turn } from "../turn.ts";
 import { jobState } from "../views.ts";
@@ -31,17 +32,18 @@ export function enqueue(turn: Turn, fields: NewJob, body: Partial<BodyRow>): Job
     ready: turn.tables.counters.next("ready"),
     ready_at: turn.now,
     not_before: 0,
+    line: null,
     attempts: 0,
     ...ADVANCED,
     failed_on: null,
-    phase: null,
     done: 0,
     total: 0,
     error: null,
     ...fields,
   };
   const empty = { request: null, payload: null, payload_blob: null, output: null, artifact: null };
-  turn.tables.jobs.insert(row);
+  turn.tables.jobs.insert({ ...row, line: lineOf(row, []) });
+  turn.tables.active.add(row.project, 1);
   turn.tables.bodies.insert({ job: row.id, ...empty, ...body });
   turn.dispatch = true;
   recordJob(turn, row.id);
@@ -81,6 +83,7 @@ export function submitJob(turn: Turn, job: SubmitJob): Answer<Created<JobState>>
     { request: job.request, payload, payload_blob: artifact?.blob ?? null },
   );
   if (artifact !== null) pointTo(turn, id, [artifact.blob]);
+  if (payload !== null) reads(turn, { project, owner: id }, payload);
   return created(jobState(turn, row));
 }
 
@@ -134,5 +137,6 @@ export function retryJob(turn: Turn, project: string, id: string, retryId: strin
   const row = enqueue(turn, fields, { request, payload, payload_blob });
   revival.after();
   if (payload_blob !== null) pointTo(turn, retryId, [payload_blob]);
+  if (payload !== null) reads(turn, { project, owner: retryId }, payload);
   return answer(jobState(turn, row));
 }

@@ -2,7 +2,7 @@
 import { EVENT_PAGE, HEAD_CHUNK } from "../../config.ts";
 import type { BestCheckpoint, Run } from "../../wire/runs.ts";
 import type { Answer, Created, EventPage, StoredCheckpoint, SubmitRun } from "../api.ts";
-import { discardPrefix } from "../blobs.ts";
+import { discardPrefix, reads } from "../blobs.ts";
 import { endRun } from "../endings.ts";
 import { ended, recordDeleted, recordEvent, recordRun } from "../record.ts";
 import { answer, created, refuse, replayed } from "../refuse.ts";
@@ -38,6 +38,7 @@ export function submitRun(turn: Turn, run: SubmitRun): Answer<Created<Run>> {
     sequence: 0,
   };
   runs.insert(row);
+  reads(turn, { project, owner: id }, spec);
   recordEvent(turn, id, { type: "status", data: { status: "ready", head: 0, error: null } });
   recordRun(turn, id);
   return created(runView(turn, row));
@@ -64,16 +65,16 @@ export function cancelRun(turn: Turn, project: string, id: string): Answer<Run> 
 export function deleteRun(turn: Turn, project: string, id: string): Answer<null> {
   const { tables } = turn;
   if (findRun(turn, project, id) === null) return refuse("not_found", `no run ${id}`);
-  if (tables.jobs.activeOfRun(id).length > 0) {
+  if (tables.jobs.soonest(id) !== null) {
     return refuse("in_use", `run ${id} has unfinished jobs; cancel it first`);
   }
   const prefix = `${project}/${id}/`;
-  if (tables.runs.readers(prefix, id) + tables.bodies.readers(prefix) + tables.evaluations.readers(prefix) > 0) {
+  if (tables.readers.any(id)) {
     return refuse("in_use", `a checkpoint of run ${id} is used by unfinished work; wait for it or cancel it`);
   }
   tables.bodies.remove("job IN (SELECT id FROM jobs WHERE run = ?)", id);
   tables.jobs.remove("run = ?", id);
-  for (const { id: job } of tables.jobs.exportsOf(id)) {
+  for (const { id: job } of tables.jobs.exportsOf(id, 100)) {
     tables.bodies.remove("job = ?", job);
     tables.jobs.remove("id = ?", job);
     discardPrefix(turn, `${project}/${job}/`);
@@ -82,6 +83,7 @@ export function deleteRun(turn: Turn, project: string, id: string): Answer<null>
   for (const table of [steps, states, samples, candidates, events, shutouts]) table.remove("run = ?", id);
   tables.runs.remove("id = ?", id);
   tables.fences.remove("owner = ?", id);
+  tables.readers.done(id);
   discardPrefix(turn, prefix);
   recordDeleted(turn, project, "run", id);
   return answer(null);

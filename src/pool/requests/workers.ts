@@ -1,31 +1,44 @@
 // Workers as the edge asks about them: list, drain, blobs, revoked keys.
 import type { WorkerInfo } from "../../wire/jobs.ts";
 import type { Answer } from "../api.ts";
-import { setBack } from "../endings.ts";
-import { onClosed } from "../frames/presence.ts";
 import { answer, refuse } from "../refuse.ts";
 import type { WorkerRow } from "../tables/workers.ts";
 import type { Turn } from "../turn.ts";
 import { workerInfo } from "../views.ts";
 
-function visible(turn: Turn, project: string): WorkerRow[] {
-  return turn.tables.workers.connected().filter((worker) => worker.project === "" || worker.project === project);
+/** Workers of one page. */
+const PAGE = 25;
+
+/** A page of the workers that the project may see, and after which boot the next page begins: null after the last. */
+export function listWorkers(
+  turn: Turn,
+  project: string,
+  after: string,
+): { workers: WorkerInfo[]; next: string | null } {
+  const rows = turn.tables.workers.visibleAfter(project, after, PAGE);
+  return { workers: infos(turn, rows, project), next: rows.length < PAGE ? null : (rows.at(-1)?.boot ?? null) };
 }
 
-export function listWorkers(turn: Turn, project: string): WorkerInfo[] {
-  return visible(turn, project).map((worker) => workerInfo(turn, worker, project));
+/** To a project's reader only its own jobs are named. */
+function infos(turn: Turn, rows: readonly WorkerRow[], project: string): WorkerInfo[] {
+  const boots = rows.map(({ boot }) => boot);
+  const leases = Map.groupBy(turn.tables.leases.ofProject(project, boots), ({ boot }) => boot);
+  return rows.map((row) => workerInfo(row, leases.get(row.boot)?.map(({ job }) => job) ?? []));
 }
 
 /** It finishes the spans in hand and takes no more. A shared worker works for others too: its operator stops it. */
 export function drainWorker(turn: Turn, project: string, id: string): Answer<WorkerInfo> {
-  const worker = visible(turn, project).find((row) => row.id === id);
-  if (worker === undefined) return refuse("not_found", `no connected worker ${id}`);
+  const worker = turn.tables.workers.byId(id);
+  const there = worker !== null && worker.socket !== null;
+  if (!there || (worker.project !== "" && worker.project !== project))
+    return refuse("not_found", `no connected worker ${id}`);
   if (worker.project === "")
     return refuse("forbidden", "a shared worker is drained by its operator, on its own machine");
   turn.tables.workers.update(worker.boot, { draining: true });
   turn.send(worker.boot, { type: "drain", move_to: null });
   turn.dispatch = true;
-  return answer(workerInfo(turn, { ...worker, draining: true }, project));
+  const [info] = infos(turn, [{ ...worker, draining: true }], project);
+  return info === undefined ? refuse("not_found", `no connected worker ${id}`) : answer(info);
 }
 
 /** The project of the job or run, if a worker with this key holds it at this fence. */
@@ -44,15 +57,11 @@ export function namedBlobs(turn: Turn, keys: readonly string[]): string[] {
 
 /** The key's sockets close, and what its workers held is free at once. */
 export function revokeKey(turn: Turn, key: string): void {
-  const { workers, leases, jobs, fences } = turn.tables;
-  for (const worker of workers.all('"key" = ?', key)) {
-    for (const lease of leases.ofBoot(worker.boot)) {
-      const job = jobs.get(lease.job);
-      if (job !== null) setBack(turn, job, { kind: "interruption", detail: "the worker's key was revoked" });
-    }
-    for (const owner of fences.heldBy(worker.boot)) fences.release(owner);
-    if (worker.socket === null) continue;
-    turn.close(worker.socket, 1008, "the key was revoked");
-    onClosed(turn, worker.boot, worker.socket);
-  }
+  const { workers, leases, fences } = turn.tables;
+  const gone = workers.disconnect(key, turn.now);
+  for (const { socket } of gone) turn.close(socket, 1008, "the key was revoked");
+  const boots = gone.map(({ boot }) => boot);
+  leases.dropAll(boots, turn.now);
+  fences.releaseAll(boots);
+  turn.dispatch = true;
 }

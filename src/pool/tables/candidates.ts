@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { BestCheckpoint } from "../../wire/runs.ts";
 import { Table } from "./table.ts";
+import type { Door } from "./table.ts";
 
 const CandidateRow = z.object({
   run: z.string(),
@@ -12,8 +13,8 @@ const CandidateRow = z.object({
 });
 
 export class Candidates extends Table<typeof CandidateRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "candidates", CandidateRow);
+  constructor(door: Door) {
+    super(door, "candidates", CandidateRow);
   }
 
   /** Of those whose checkpoint is not superseded, the one of the greatest value; a tie goes to the earlier step. */

@@ -1,23 +1,22 @@
-// What happens at a time, the state of the round-robin, and counters.
+// What happens at a time, and counters.
 import { z } from "zod";
-import { Table, flag, time } from "./table.ts";
+import { Table, time } from "./table.ts";
+import type { Door } from "./table.ts";
 
 const DueRow = z.object({
-  /** lease: a lease ends. hold: a disconnected boot's fences end. wake: a waiting job may be placed. reader: nobody reads
-   * a streamed job any more. outbox, garbage: work for the alarm. */
-  kind: z.enum(["lease", "hold", "wake", "reader", "outbox", "garbage"]),
+  /** hold: a disconnected boot's fences end. wake: a job's pause is over, or (no key) a schedule may come out otherwise.
+   * reader: nobody reads a streamed job any more. settle: jobs of a run are over with it. outbox, garbage: work for the alarm. */
+  kind: z.enum(["hold", "wake", "reader", "settle", "outbox", "garbage"]),
   key: z.string(),
   at: time,
 });
 export type DueRow = z.output<typeof DueRow>;
 
-/** `last`: the project that was served last. */
-const RoundRow = z.object({ project: z.string(), deficit: z.number(), last: flag });
 const CounterRow = z.object({ name: z.string(), value: z.int() });
 
 export class Due extends Table<typeof DueRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "due", DueRow);
+  constructor(door: Door) {
+    super(door, "due", DueRow);
   }
 
   set(kind: DueRow["kind"], key: string, at: number): void {
@@ -30,15 +29,20 @@ export class Due extends Table<typeof DueRow> {
     if (row === null || row.at > at) this.set(kind, key, at);
   }
 
+  /** Whether the time of the alarm's own work has come. */
+  isOver(kind: "outbox" | "garbage", now: number): boolean {
+    return this.one("kind = ? AND key = '' AND at <= ?", kind, now) !== null;
+  }
+
   clear(kind: DueRow["kind"], key: string): void {
     this.remove("kind = ? AND key = ?", kind, key);
   }
 
-  /** Leases, holds, wake-ups and readers whose time has come, removed from the table. */
-  take(now: number): DueRow[] {
-    const where = "kind IN ('lease', 'hold', 'wake', 'reader') AND at <= ?";
-    const rows = this.all(`${where} ORDER BY at`, now);
-    if (rows.length > 0) this.remove(where, now);
+  /** Some of those whose time has come, not the alarm's own, removed from the table. */
+  take(now: number, limit: number): DueRow[] {
+    const mine = "at <= ? AND kind IN ('hold', 'wake', 'reader', 'settle')";
+    const rows = this.all(`${mine} ORDER BY at LIMIT ?`, now, limit);
+    for (const row of rows) this.clear(row.kind, row.key);
     return rows;
   }
 
@@ -47,20 +51,32 @@ export class Due extends Table<typeof DueRow> {
   }
 }
 
-export class RoundTable extends Table<typeof RoundRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "round", RoundRow);
-  }
-}
+/** Numbers of a block: one row is written for so many. */
+const BLOCK = 64;
 
+/** Numbers that only grow, also over restarts, though some may never be used. */
 export class Counters extends Table<typeof CounterRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "counters", CounterRow);
+  /** The last number given, and the last of the block that is written down. */
+  readonly #blocks = new Map<string, { value: number; last: number }>();
+
+  constructor(door: Door) {
+    super(door, "counters", CounterRow);
   }
 
   next(name: string): number {
-    const value = (this.one("name = ?", name)?.value ?? 0) + 1;
-    this.put({ name, value });
-    return value;
+    let block = this.#blocks.get(name);
+    if (block === undefined || block.value === block.last) {
+      const value = block?.value ?? this.one("name = ?", name)?.value ?? 0;
+      block = { value, last: value + BLOCK };
+      this.put({ name, value: block.last });
+      this.#blocks.set(name, block);
+    }
+    block.value += 1;
+    return block.value;
+  }
+
+  /** After a rollback: the row may not hold what was written meanwhile. */
+  forget(): void {
+    this.#blocks.clear();
   }
 }

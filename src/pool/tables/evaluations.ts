@@ -4,6 +4,7 @@ import { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import { GenerateItem, GeneratePayload } from "../../wire/batches.ts";
 import { PreferItem, PreferPayload } from "../../wire/pairs.ts";
 import { Table, flag, json, time } from "./table.ts";
+import type { Door } from "./table.ts";
 
 /** What every batch shares. */
 const Task = z.discriminatedUnion("kind", [
@@ -33,18 +34,12 @@ const BatchRow = z.object({
 export type BatchRow = z.output<typeof BatchRow>;
 
 export class Evaluations extends Table<typeof EvaluationRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "evaluations", EvaluationRow);
+  constructor(door: Door) {
+    super(door, "evaluations", EvaluationRow);
   }
 
   get(id: string): EvaluationRow | null {
     return this.one("id = ?", id);
-  }
-
-  /** Unfinished evaluations that read blobs under this prefix. */
-  readers(prefix: string): number {
-    const open = "SELECT evaluation FROM jobs WHERE evaluation IS NOT NULL AND status IN ('queued', 'running')";
-    return this.count(`instr(payload, ?) > 0 AND id IN (${open})`, prefix);
   }
 
   /** Asking again returns it, unless it came to nothing. */
@@ -55,8 +50,8 @@ export class Evaluations extends Table<typeof EvaluationRow> {
 }
 
 export class Batches extends Table<typeof BatchRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "batches", BatchRow);
+  constructor(door: Door) {
+    super(door, "batches", BatchRow);
   }
 
   get(evaluation: string, batch: number): BatchRow | null {

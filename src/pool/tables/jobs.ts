@@ -1,10 +1,12 @@
-// Jobs, their bodies, and the leases and fences by which workers hold them.
+// Jobs: what stands in line, what was asked and answered, and what a streamed one has grown by.
 import { z } from "zod";
 import { BlobRef } from "../../wire/blobs.ts";
 import { Failure, Status } from "../../wire/common.ts";
 import { JobKind, Output, Payload } from "../../wire/payloads.ts";
 import { Delta } from "../../wire/pool.ts";
+import type { Stale } from "./stale.ts";
 import { Table, flag, json, time } from "./table.ts";
+import type { Door } from "./table.ts";
 
 /** A job without its body, so that scheduling reads small rows. */
 export const JobRow = z.object({
@@ -28,6 +30,8 @@ export const JobRow = z.object({
   ready: z.int(),
   ready_at: time,
   not_before: time,
+  /** Where it waits; null while it is leased, pauses, or has ended. */
+  line: z.string().nullable(),
   /** Holders so far; setbacks since it last advanced. */
   attempts: z.int(),
   failures: z.int(),
@@ -39,7 +43,7 @@ export const JobRow = z.object({
   failed_on: z.string().nullable(),
   /** The boot that vanished while it computed the job. */
   suspect: z.string().nullable(),
-  phase: z.string().nullable(),
+  /** Steps and items that are committed, of a job of spans. */
   done: z.int(),
   total: z.int(),
   error: json(Failure).nullable(),
@@ -59,91 +63,98 @@ export type BodyRow = z.output<typeof BodyRow>;
 
 const DeltaRow = z.object({ job: z.string(), place: z.int(), pieces: json(Delta.shape.pieces) });
 
-/** Requests never wait behind long jobs: a worker has room for each of the two. */
-export const Lane = z.enum(["long", "requests"]);
-export type Lane = z.infer<typeof Lane>;
-
-const LeaseRow = z.object({
-  job: z.string(),
-  /** The run of a train job, else the job: what the fence is of. One live lease each. */
-  owner: z.string(),
-  boot: z.string(),
-  lane: Lane,
-  fence: z.int(),
-  attempt: z.int(),
-  /** First and last step of the span; 0 elsewhere. */
-  from: z.int(),
-  to: z.int(),
-  until: time,
-  tick: z.int(),
-  tick_at: time,
-  deadline_ms: z.int(),
-  closed: flag,
-});
-export type LeaseRow = z.output<typeof LeaseRow>;
-
-const FenceRow = z.object({ owner: z.string(), fence: z.int(), holder: z.string().nullable() });
-
 const ACTIVE = "status IN ('queued', 'running')";
 
-/** Neither its own lease, nor another job's lease of the same run. */
-const UNLEASED = "NOT EXISTS (SELECT 1 FROM leases WHERE leases.owner = coalesce(jobs.run, jobs.id))";
-/** What decides where a job may go. */
-const NEEDS = `project, kind, local_models, models, run,
-  CASE WHEN EXISTS (SELECT 1 FROM refusals WHERE refusals.job = jobs.id) THEN id END`;
+/** The line in which a job waits: those of one line may go to the same workers. Of a run only one job is worked on. */
+export function lineOf(
+  job: Pick<JobRow, "project" | "kind" | "local_models" | "models" | "run">,
+  refused: string[],
+): string {
+  if (job.run !== null) return runLine(job.run);
+  const needs = `${job.project} ${job.kind} ${JSON.stringify(job.local_models)} ${JSON.stringify(job.models)}`;
+  return refused.length === 0 ? needs : `${needs} !${[...refused].sort().join(" ")}`;
+}
+
+export const runLine = (run: string): string => `run ${run}`;
+
+const Line = z.object({ line: z.string() });
+const Named = z.object({ id: z.string() });
+const Ready = z.object({ ready: z.int() });
 
 export class Jobs extends Table<typeof JobRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "jobs", JobRow);
+  readonly #stale: Stale;
+
+  constructor(door: Door, stale: Stale) {
+    super(door, "jobs", JobRow);
+    this.#stale = stale;
   }
 
   get(id: string): JobRow | null {
     return this.one("id = ?", id);
   }
 
+  override insert(row: JobRow): void {
+    super.insert(row);
+    if (row.line !== null) this.#stale.line(row.line);
+  }
+
   update(id: string, fields: Partial<JobRow>): void {
     this.patch(fields, "id = ?", id);
+    this.#stale.job(id);
+    if (fields.line !== undefined && fields.line !== null) this.#stale.line(fields.line);
   }
 
-  /** Jobs that may be leased now, longest ready first: of those that need the same, only as many as there is room for,
-   * and of a run's only the one that ends soonest. A long queue is not read whole. */
-  waiting(now: number, room: number): JobRow[] {
-    return this.all(
-      `id IN (
-         SELECT id FROM (
-           SELECT id, run, row_number() OVER (PARTITION BY ${NEEDS} ORDER BY target, ready) AS place
-           FROM jobs WHERE ${ACTIVE} AND ${UNLEASED} AND not_before <= ?)
-         WHERE place <= CASE WHEN run IS NULL THEN ? ELSE 1 END)
-       ORDER BY ready`,
-      now,
-      room,
+  /** The first of a line: of a run's jobs the one that ends soonest. */
+  head(line: string): JobRow | null {
+    return this.one("line = ? ORDER BY target, ready", line);
+  }
+
+  /** The next lines in the order of their names, after one of them: a long line is not read whole. */
+  linesAfter(line: string, limit: number): string[] {
+    const next = "SELECT min(line) FROM jobs WHERE line IS NOT NULL AND line >";
+    const found = this.query(
+      `WITH RECURSIVE lines (line) AS (
+         SELECT (${next} ?) UNION ALL SELECT (${next} lines.line) FROM lines WHERE lines.line IS NOT NULL LIMIT ?)
+       SELECT line FROM lines WHERE line IS NOT NULL`,
+      [line, limit],
+      Line,
     );
+    return found.map((row) => row.line);
   }
 
-  /** Whether the pool's own worker is wanted. */
-  edgeWaits(): boolean {
-    return this.count(`kind = 'generate_edge' AND ${ACTIVE} AND ${UNLEASED}`) > 0;
+  /** How many of the project wait before it, counted so far. */
+  waitingAhead(job: JobRow, most: number): number {
+    const waiting = "line IS NOT NULL AND project = ? AND ready < ?";
+    const found = this.query(`SELECT ready FROM jobs WHERE ${waiting} LIMIT ?`, [job.project, job.ready, most], Ready);
+    return found.length;
   }
 
-  waitingAhead(job: JobRow): number {
-    return this.count(`${ACTIVE} AND project = ? AND ready < ? AND ${UNLEASED}`, job.project, job.ready);
+  /** Those of them that were cancelled. */
+  cancelled(ids: readonly string[]): Set<string> {
+    if (ids.length === 0) return new Set();
+    const named = "FROM json_each(?) AS named CROSS JOIN jobs ON jobs.id = named.value";
+    const found = this.query(`SELECT jobs.id ${named} WHERE status = 'cancelled'`, [JSON.stringify(ids)], Named);
+    return new Set(found.map(({ id }) => id));
   }
 
-  active(project: string): number {
-    return this.count(`${ACTIVE} AND project = ?`, project);
+  /** The run's job that ends soonest; of those that go no further than `target`. */
+  soonest(run: string, target = Number.MAX_SAFE_INTEGER): JobRow | null {
+    return this.one(`run = ? AND ${ACTIVE} AND target <= ? ORDER BY target, ready`, run, target);
   }
 
-  activeOfRun(run: string): JobRow[] {
-    return this.all(`run = ? AND ${ACTIVE} ORDER BY target, ready`, run);
+  /** Where the run's jobs go, the last of them; null where none is left. */
+  furthest(run: string): number | null {
+    return this.one(`run = ? AND ${ACTIVE} ORDER BY target DESC, ready DESC`, run)?.target ?? null;
   }
 
   /** Those that made artifacts of the run's checkpoints. */
-  exportsOf(run: string): JobRow[] {
-    return this.all("kind = 'export' AND instr(subject, ?) = 1", `${run}@`);
+  exportsOf(run: string, limit: number): JobRow[] {
+    // "A" follows "@", with which the names of its checkpoints begin.
+    return this.all("kind = 'export' AND subject >= ? AND subject < ? LIMIT ?", `${run}@`, `${run}A`, limit);
   }
 
-  suspectedOf(boot: string): JobRow[] {
-    return this.all(`suspect = ? AND ${ACTIVE}`, boot);
+  suspectedOf(boot: string, limit: number): JobRow[] {
+    return this.all(`suspect = ? AND ${ACTIVE} LIMIT ?`, boot, limit);
   }
 
   /** The job that already goes to this step, or went. */
@@ -156,10 +167,29 @@ export class Jobs extends Table<typeof JobRow> {
   }
 }
 
+const ActiveRow = z.object({ project: z.string(), jobs: z.int() });
+
+/** How many unfinished jobs each project has. */
+export class Active extends Table<typeof ActiveRow> {
+  constructor(door: Door) {
+    super(door, "active", ActiveRow);
+  }
+
+  of(project: string): number {
+    return this.one("project = ?", project)?.jobs ?? 0;
+  }
+
+  add(project: string, jobs: number): void {
+    const total = this.of(project) + jobs;
+    if (total > 0) this.put({ project, jobs: total });
+    else this.remove("project = ?", project);
+  }
+}
+
 /** What a streamed completion grew by, while it runs. */
 export class Deltas extends Table<typeof DeltaRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "deltas", DeltaRow);
+  constructor(door: Door) {
+    super(door, "deltas", DeltaRow);
   }
 
   after(job: string, place: number) {
@@ -172,69 +202,13 @@ export class Deltas extends Table<typeof DeltaRow> {
 }
 
 export class Bodies extends Table<typeof BodyRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "bodies", BodyRow);
+  constructor(door: Door) {
+    super(door, "bodies", BodyRow);
   }
 
   get(job: string): BodyRow {
     const body = this.one("job = ?", job);
     if (body === null) throw new Error(`job ${job} has no body`);
     return body;
-  }
-
-  /** Unfinished jobs that read blobs under this prefix. */
-  readers(prefix: string): number {
-    return this.count(`instr(payload, ?) > 0 AND job IN (SELECT id FROM jobs WHERE ${ACTIVE})`, prefix);
-  }
-}
-
-export class Leases extends Table<typeof LeaseRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "leases", LeaseRow);
-  }
-
-  of(job: string): LeaseRow | null {
-    return this.one("job = ?", job);
-  }
-
-  ofOwner(owner: string): LeaseRow | null {
-    return this.one("owner = ?", owner);
-  }
-
-  ofBoot(boot: string): LeaseRow[] {
-    return this.all("boot = ?", boot);
-  }
-
-  /** How many the boot holds, of long jobs and of requests. */
-  held(boot: string): Record<Lane, number> {
-    const count = (lane: Lane): number => this.count("boot = ? AND lane = ?", boot, lane);
-    return { long: count("long"), requests: count("requests") };
-  }
-}
-
-export class Fences extends Table<typeof FenceRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "fences", FenceRow);
-  }
-
-  get(owner: string): { fence: number; holder: string | null } {
-    return this.one("owner = ?", owner) ?? { fence: 0, holder: null };
-  }
-
-  /** The fence under which `boot` works from now on: raised unless it has held it without a break. */
-  take(owner: string, boot: string): { fence: number; kept: boolean } {
-    const { fence, holder } = this.get(owner);
-    if (holder === boot) return { fence, kept: true };
-    this.put({ owner, fence: fence + 1, holder: boot });
-    return { fence: fence + 1, kept: false };
-  }
-
-  /** From now on nobody holds it: whatever still carries the fence is stale. */
-  release(owner: string): void {
-    this.patch({ holder: null }, "owner = ?", owner);
-  }
-
-  heldBy(boot: string): string[] {
-    return this.all("holder = ?", boot).map((row) => row.owner);
   }
 }

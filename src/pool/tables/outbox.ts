@@ -2,6 +2,7 @@
 import { z } from "zod";
 import type { OutboxEntry } from "../../store/outbox.ts";
 import { Table, flag, json, time } from "./table.ts";
+import type { Door } from "./table.ts";
 
 const OutboxRow = z.object({
   /** Also the entry's `rev`: it only grows. */
@@ -17,26 +18,39 @@ const OutboxRow = z.object({
 });
 export type OutboxRow = z.output<typeof OutboxRow>;
 
+const Attempts = z.object({ attempts: z.int() });
+const NextAt = z.object({ next_at: time });
 const UsageRow = z.object({ project: z.string(), day: z.string(), meter: z.string(), total: z.int() });
 const PointerRow = z.object({ key: z.string(), owner: z.string() });
+const ReaderRow = z.object({ run: z.string(), owner: z.string() });
 const GarbageRow = z.object({ name: z.string(), prefix: flag });
 
 export class Outbox extends Table<typeof OutboxRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "outbox", OutboxRow);
+  constructor(door: Door) {
+    super(door, "outbox", OutboxRow);
   }
 
-  /** The oldest rows that may be tried: none behind one of the same topic that waits for its next try. */
+  /** The oldest rows that may be tried. Within a topic none comes due before one that stands before it: `park` and `after`. */
   ready(now: number, limit: number): OutboxRow[] {
-    return this.all(
-      `next_at <= ? AND NOT EXISTS (
-         SELECT 1 FROM outbox AS earlier
-         WHERE earlier.topic = outbox.topic AND earlier.seq < outbox.seq AND earlier.next_at > ?)
-       ORDER BY seq LIMIT ?`,
-      now,
-      now,
-      limit,
-    );
+    return this.all("next_at <= ? ORDER BY next_at, seq LIMIT ?", now, limit);
+  }
+
+  /** It is tried again at `at`, and what follows it in its topic no sooner. */
+  park({ seq, topic, attempts }: { seq: number; topic: string; attempts: number }, at: number, error: string): void {
+    this.patch({ attempts: attempts + 1, error }, "seq = ?", seq);
+    this.patch({ next_at: at }, "topic = ? AND seq >= ? AND next_at < ?", topic, seq, at);
+  }
+
+  /** When what is said last of a topic may be tried: no sooner than what was said before. */
+  after(topic: string): number {
+    const last = this.query("SELECT next_at FROM outbox WHERE topic = ? ORDER BY seq DESC LIMIT 1", [topic], NextAt)[0];
+    return last?.next_at ?? 0;
+  }
+
+  /** Removes the entry of this topic and kind that a newer one replaces, and says how often it was tried. */
+  take(topic: string, kind: string): number {
+    const statement = "DELETE FROM outbox WHERE topic = ? AND kind = ? RETURNING attempts";
+    return this.query(statement, [topic, kind], Attempts)[0]?.attempts ?? 0;
   }
 
   /** When the next row may be tried; null for an empty outbox. */
@@ -46,8 +60,8 @@ export class Outbox extends Table<typeof OutboxRow> {
 }
 
 export class Usage extends Table<typeof UsageRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "usage", UsageRow);
+  constructor(door: Door) {
+    super(door, "usage", UsageRow);
   }
 
   /** Adds to a meter and returns its new total. */
@@ -60,13 +74,29 @@ export class Usage extends Table<typeof UsageRow> {
 
 /** Which stored thing names which blob: a blob that nothing names any more is removed. */
 export class Pointers extends Table<typeof PointerRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "pointers", PointerRow);
+  constructor(door: Door) {
+    super(door, "pointers", PointerRow);
+  }
+}
+
+/** Which unfinished work reads checkpoints of which run. */
+export class Readers extends Table<typeof ReaderRow> {
+  constructor(door: Door) {
+    super(door, "readers", ReaderRow);
+  }
+
+  /** Whether anything but the run itself reads them. */
+  any(run: string): boolean {
+    return this.one("run = ?", run) !== null;
+  }
+
+  done(owner: string): void {
+    this.remove("owner = ?", owner);
   }
 }
 
 export class Garbage extends Table<typeof GarbageRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "garbage", GarbageRow);
+  constructor(door: Door) {
+    super(door, "garbage", GarbageRow);
   }
 }

@@ -12,7 +12,10 @@ import {
   StepMetrics,
   StoredState,
 } from "../../wire/runs.ts";
+import { runLine } from "./jobs.ts";
+import type { Stale } from "./stale.ts";
 import { Table, flag, json, time } from "./table.ts";
+import type { Door } from "./table.ts";
 
 const RunRow = z.object({
   id: z.string(),
@@ -78,8 +81,11 @@ const ShutoutRow = z.object({
 const RECENT = 21;
 
 export class Runs extends Table<typeof RunRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "runs", RunRow);
+  readonly #stale: Stale;
+
+  constructor(door: Door, stale: Stale) {
+    super(door, "runs", RunRow);
+    this.#stale = stale;
   }
 
   get(id: string): RunRow | null {
@@ -88,18 +94,14 @@ export class Runs extends Table<typeof RunRow> {
 
   update(id: string, fields: Partial<RunRow>): void {
     this.patch(fields, "id = ?", id);
-  }
-
-  /** Runs that have not ended and read blobs under this prefix. */
-  readers(prefix: string, except: string): number {
-    return this.count("id <> ? AND status IN ('queued', 'running', 'ready') AND instr(spec, ?) > 0", except, prefix);
+    this.#stale.line(runLine(id));
   }
 }
 
 /** The journal. Rows that are not superseded form one chain over all lineages. */
 export class Steps extends Table<typeof StepRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "steps", StepRow);
+  constructor(door: Door) {
+    super(door, "steps", StepRow);
   }
 
   at(run: string, n: number): StepRow | null {
@@ -121,9 +123,11 @@ export class Steps extends Table<typeof StepRow> {
   }
 }
 
+const Step = z.object({ step: z.int() });
+
 export class States extends Table<typeof StateRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "states", StateRow);
+  constructor(door: Door) {
+    super(door, "states", StateRow);
   }
 
   checkpointAt(run: string, step: number): StateRow | null {
@@ -139,6 +143,12 @@ export class States extends Table<typeof StateRow> {
     return this.all("run = ? AND kind = 'checkpoint' AND superseded = 0 ORDER BY step", run);
   }
 
+  /** Steps from `first` on whose checkpoint the present lineage has. */
+  stored(run: string, first: number): number[] {
+    const statement = "SELECT step FROM states WHERE run = ? AND kind = 'checkpoint' AND superseded = 0 AND step >= ?";
+    return this.query(statement, [run, first], Step).map((row) => row.step);
+  }
+
   /** Newest first. */
   resumes(run: string): StateRow[] {
     return this.all("run = ? AND kind = 'resume' ORDER BY step DESC", run);
@@ -146,14 +156,22 @@ export class States extends Table<typeof StateRow> {
 }
 
 export class Events extends Table<typeof EventRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "events", EventRow);
+  constructor(door: Door) {
+    super(door, "events", EventRow);
   }
 }
 
 export class Shutouts extends Table<typeof ShutoutRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "shutouts", ShutoutRow);
+  readonly #stale: Stale;
+
+  constructor(door: Door, stale: Stale) {
+    super(door, "shutouts", ShutoutRow);
+    this.#stale = stale;
+  }
+
+  override put(row: z.output<typeof ShutoutRow>): void {
+    super.put(row);
+    this.#stale.line(runLine(row.run));
   }
 
   of(run: string): z.output<typeof ShutoutRow>[] {

@@ -4,6 +4,7 @@ import { BlobRef } from "../../wire/blobs.ts";
 import { SamplesSource } from "../../wire/samples.ts";
 import type { SamplesRef } from "../../wire/samples.ts";
 import { Table, flag, json } from "./table.ts";
+import type { Door } from "./table.ts";
 
 const SamplesRow = z.object({
   run: z.string(),
@@ -18,8 +19,8 @@ const SamplesRow = z.object({
 export type SamplesRow = z.output<typeof SamplesRow>;
 
 export class Samples extends Table<typeof SamplesRow> {
-  constructor(sql: SqlStorage) {
-    super(sql, "samples", SamplesRow);
+  constructor(door: Door) {
+    super(door, "samples", SamplesRow);
   }
 
   at(run: string, { source, n }: Pick<SamplesRef, "source" | "n">): SamplesRow | null {
