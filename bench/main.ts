@@ -7,6 +7,7 @@ import type { Goal } from "./goal.ts";
 import { generate } from "./generate.ts";
 import { lmEval } from "./lm-eval.ts";
 import { records } from "./records.ts";
+import { size } from "./size.ts";
 import { scoreParity } from "./score/parity.ts";
 import { score } from "./score.ts";
 
@@ -15,6 +16,7 @@ const BENCHES: Record<string, (args: string[]) => Promise<Goal[]>> = {
   edge,
   records,
   score,
+  size,
   generate,
   "lm-eval": lmEval,
   "score-parity": scoreParity,
