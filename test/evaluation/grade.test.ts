@@ -3,6 +3,7 @@ import { describe, expect, it } from "vitest";
 import { grade } from "../../src/evaluation/grade.ts";
 import { GRADERS, GRADER_VERSIONS } from "../../src/evaluation/graders.ts";
 import { lcsLength } from "../../src/evaluation/lcs.ts";
+import { MOST_REFERENCE_TOKENS, MOST_TOKENS, tokenize, tokenizeAll } from "../../src/evaluation/rouge-tokens.ts";
 import { PatternError, compilePattern } from "../../src/evaluation/regex-match.ts";
 import type { MetricName } from "../../src/wire/evaluations.ts";
 
@@ -134,6 +135,22 @@ describe("grading", () => {
   it("finds the longest common subsequence that the table finds", () => {
     const tokens = fc.array(fc.constantFrom("a", "b", "c", "constructor"), { maxLength: 150, size: "max" });
     fc.assert(fc.property(tokens, tokens, (a, b) => lcsLength(a, b) === slowLcs(a, b)));
+  });
+});
+
+describe("a long text", () => {
+  const words = (count: number): string => Array.from({ length: count }, (_, i) => `w${i}`).join(" ");
+
+  it("is read by ROUGE up to a bound, and whole up to there", () => {
+    expect(tokenize(words(MOST_TOKENS))).toHaveLength(MOST_TOKENS);
+    expect(tokenize(words(MOST_TOKENS + 1))).toEqual(tokenize(words(MOST_TOKENS)));
+    expect(grade(words(MOST_TOKENS + 500), [words(MOST_TOKENS)], null).rouge_l).toBe(100);
+  });
+
+  it("costs no more beside many references", () => {
+    const read = tokenizeAll(Array.from({ length: 64 }, () => words(2000)));
+    expect(read.reduce((sum, { length }) => sum + length, 0)).toBe(MOST_REFERENCE_TOKENS);
+    expect(tokenizeAll([words(2000), words(2000)]).map(({ length }) => length)).toEqual([2000, 2000]);
   });
 });
 
