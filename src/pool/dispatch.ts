@@ -14,6 +14,7 @@ import { laneOf, ownSeats, schedule } from "./schedule.ts";
 import type { CandidateRun, Grant, Seat } from "./schedule.ts";
 import { batchSpan } from "./span.ts";
 import type { TrainSpan } from "./span.ts";
+import { terminal } from "./states.ts";
 import { runLine } from "./tables/jobs.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
@@ -66,6 +67,7 @@ function lease(turn: Turn, grant: Grant): void {
   const job = jobs.get(grant.job);
   const worker = workers.get(grant.boot);
   if (job === null || worker === null) throw new Error(`granted ${grant.job} to ${grant.boot}, of which one is gone`);
+  if (terminal(job.status)) throw new Error(`granted ${job.id}, which is ${job.status}`);
   const { digest: fingerprint, engine } = worker.fingerprint;
   const before = job.run === null ? null : runs.get(job.run);
   if (before !== null) {

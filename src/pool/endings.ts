@@ -15,6 +15,7 @@ import {
   recordRun,
   refreshRun,
 } from "./record.ts";
+import { evaluationMay, jobMay, runMay, terminal } from "./states.ts";
 import { lineOf } from "./tables/jobs.ts";
 import type { JobRow } from "./tables/jobs.ts";
 import type { LeaseRow } from "./tables/leases.ts";
@@ -51,6 +52,8 @@ interface Ending {
 /** The job's one terminal state. */
 function endJob(turn: Turn, job: JobRow, ending: Ending): void {
   const { jobs, active, bodies, deltas, fences, refusals, readers, due } = turn.tables;
+  const before = jobs.get(job.id);
+  if (before === null || !jobMay(before.status, ending.status)) return;
   revokeLease(turn, job);
   if (job.run === null) fences.release(job.id);
   jobs.update(job.id, { status: ending.status, error: ending.error, line: null });
@@ -117,7 +120,7 @@ export function endRun(
 ): void {
   const { runs, jobs, leases, fences } = turn.tables;
   const run = runs.get(id);
-  if (run === null || ended(run)) return;
+  if (run === null || !runMay(run.status, status)) return;
   runs.update(id, { status, error, waiting_since: null });
   recordEvent(turn, id, { type: "status", data: { status, head: run.head, error } });
   const lease = leases.ofOwner(id);
@@ -157,7 +160,7 @@ export function endEvaluation(
 ): void {
   const { evaluations, batches } = turn.tables;
   const row = evaluations.get(id);
-  if (row === null) return;
+  if (row === null || !evaluationMay(row.body.status, status)) return;
   const body = { ...row.body, status, error };
   evaluations.patch({ body }, "id = ?", id);
   if (status === "completed") batches.remove("evaluation = ?", id);
@@ -207,6 +210,7 @@ export interface Setback {
 /** The lease is over and the job is not: back to the queue, or given up. */
 export function setBack(turn: Turn, job: JobRow, { kind, detail, suspect = false }: Setback): void {
   const boot = endLease(turn, job, false)?.boot ?? null;
+  if (terminal(job.status)) return;
   const counts = counted(job, kind, detail);
   const marks = { failed_on: boot, suspect: suspect ? boot : null };
   turn.tables.jobs.update(job.id, { status: "queued", ...counts, ...marks });

@@ -2,9 +2,9 @@
 import { cancelJob, setBack, settleRun, standInLine } from "./endings.ts";
 import { releaseHolds } from "./frames/presence.ts";
 import { isolate } from "./isolate.ts";
-import { terminal } from "./requests/jobs.ts";
 import { leaseVerdict } from "./lease.ts";
 import type { LeaseVerdict } from "./lease.ts";
+import { terminal } from "./states.ts";
 import type { DueRow } from "./tables/due.ts";
 import type { LeaseRow } from "./tables/leases.ts";
 import type { Turn } from "./turn.ts";

@@ -12,6 +12,7 @@ import * as runs from "./requests/runs.ts";
 import { takeSteps } from "./requests/steps.ts";
 import * as workers from "./requests/workers.ts";
 import { Shell } from "./shell.ts";
+import { terminal } from "./states.ts";
 import { accept, closeSocket } from "./sockets.ts";
 
 /** The class for `src/index.ts` to export as `Pool`; `settle` applies its outbox to D1.
@@ -35,7 +36,7 @@ export function definePool(settle: Settle<Env>) {
 
     waitJob(project: string, id: string, ms: number) {
       const read = () => this.#shell.turn((turn) => jobs.getJob(turn, project, id));
-      return this.#shell.wait(id, ms, read, (job) => job === null || jobs.terminal(job.status));
+      return this.#shell.wait(id, ms, read, (job) => job === null || terminal(job.status));
     }
 
     deltas(project: string, id: string, after: number, ms: number) {
@@ -44,7 +45,7 @@ export function definePool(settle: Settle<Env>) {
         id,
         ms,
         read,
-        (page) => page === null || page.pieces.length > 0 || jobs.terminal(page.job.status),
+        (page) => page === null || page.pieces.length > 0 || terminal(page.job.status),
       );
     }
 

@@ -7,9 +7,10 @@ import { reads } from "../blobs.ts";
 import { cancelJob, endEvaluation } from "../endings.ts";
 import { recordComparisons, recordDeleted, recordEvaluation } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
+import { terminal } from "../states.ts";
 import type { EvaluationRow } from "../tables/evaluations.ts";
 import type { Turn } from "../turn.ts";
-import { enqueue, modelNeeds, modelsOf, terminal } from "./jobs.ts";
+import { enqueue, modelNeeds, modelsOf } from "./jobs.ts";
 
 export function submitEvaluation(turn: Turn, submit: SubmitEvaluation): Answer<Created<AnyEvaluation>> {
   const { evaluations, batches } = turn.tables;

@@ -7,6 +7,7 @@ import { cancelJob as endCancelled } from "../endings.ts";
 import { ADVANCED } from "../poison.ts";
 import { recordJob } from "../record.ts";
 import { answer, created, queueFull, refuse, replayed } from "../refuse.ts";
+import { terminal } from "../states.ts";
 import { lineOf } from "../tables/jobs.ts";
 import type { BodyRow, JobRow } from "../tables/jobs.ts";
 import type { Turn } from "../turn.ts";
@@ -106,8 +107,6 @@ export function find(turn: Turn, project: string, id: string): JobRow | null {
   return job?.project === project ? job : null;
 }
 
-export const terminal = (status: string): boolean => ["completed", "failed", "cancelled"].includes(status);
-
 /** Cancelling what has ended changes nothing. */
 export function cancelJob(turn: Turn, project: string, id: string): Answer<JobState> {
   const job = find(turn, project, id);
@@ -126,6 +125,8 @@ export function retryJob(turn: Turn, project: string, id: string, retryId: strin
   if (job.status !== "failed" && job.status !== "cancelled") {
     return refuse("not_retryable", `the job is ${job.status}; only a failed or cancelled job can be retried`);
   }
+  const retry = turn.tables.jobs.retryOf(id);
+  if (retry !== null) return refuse("not_retryable", `job ${retry.id} is its retry already; see that one`);
   const full = queueFull(turn, project);
   if (full !== null) return full;
   const revival = revive(turn, job, retryId);

@@ -3,6 +3,7 @@ import type { AnyEvaluation } from "../../wire/preference-evaluations.ts";
 import type { Refusal } from "../api.ts";
 import { recordEvaluation, refreshRun } from "../record.ts";
 import { refuse } from "../refuse.ts";
+import { evaluationMay, runMay } from "../states.ts";
 import type { JobRow } from "../tables/jobs.ts";
 import type { Turn } from "../turn.ts";
 
@@ -26,7 +27,8 @@ function reviveRun(turn: Turn, job: JobRow, id: string): Revival | Refusal {
     return refuse("not_retryable", `the run is ${run.error?.code ?? run.status}; create a new run`);
   }
   const target = job.target ?? run.head;
-  runs.update(id, { status: "ready", error: null, target: Math.max(run.target, target) });
+  const status = runMay(run.status, "ready") ? "ready" : run.status;
+  runs.update(id, { status, error: null, target: Math.max(run.target, target) });
   return { fields: { done: run.head, total: target }, after: () => refreshRun(turn, id) };
 }
 
@@ -34,6 +36,9 @@ function reviveEvaluation(turn: Turn, id: string, retryId: string): Revival | Re
   const { evaluations } = turn.tables;
   const row = evaluations.get(id);
   if (row === null) return refuse("not_found", `the job's evaluation ${id} was deleted`);
+  if (!evaluationMay(row.body.status, "queued")) {
+    return refuse("not_retryable", `the evaluation is ${row.body.status}; create it again`);
+  }
   const body: AnyEvaluation = { ...row.body, status: "queued", error: null, job: retryId };
   const after = (): void => {
     evaluations.patch({ body }, "id = ?", id);

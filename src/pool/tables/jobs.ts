@@ -153,6 +153,11 @@ export class Jobs extends Table<typeof JobRow> {
     return this.all("kind = 'export' AND subject >= ? AND subject < ? LIMIT ?", `${run}@`, `${run}A`, limit);
   }
 
+  /** The job that was made in place of it. */
+  retryOf(id: string): JobRow | null {
+    return this.one("retry_of = ?", id);
+  }
+
   suspectedOf(boot: string, limit: number): JobRow[] {
     return this.all(`suspect = ? AND ${ACTIVE} LIMIT ?`, boot, limit);
   }

@@ -39,6 +39,7 @@ const STEPS: readonly (readonly string[])[] = [
     `CREATE INDEX jobs_waiting ON jobs (project, ready) WHERE line IS NOT NULL`,
     `CREATE INDEX jobs_active_run ON jobs (run, target, ready) WHERE run IS NOT NULL AND ${ACTIVE}`,
     `CREATE INDEX jobs_evaluation ON jobs (evaluation) WHERE evaluation IS NOT NULL`,
+    `CREATE INDEX jobs_retry ON jobs (retry_of) WHERE retry_of IS NOT NULL`,
     `CREATE INDEX jobs_export ON jobs (subject) WHERE kind = 'export'`,
     `CREATE TABLE active (project TEXT PRIMARY KEY, jobs INTEGER NOT NULL) WITHOUT ROWID`,
     `INSERT INTO active SELECT project, count(*) FROM jobs WHERE ${ACTIVE} GROUP BY project`,
