@@ -5,9 +5,11 @@ import { createMiddleware } from "hono/factory";
 import { HTTPException } from "hono/http-exception";
 import { secureHeaders } from "hono/secure-headers";
 import { ApiError } from "./errors.ts";
+import { dropUnreadBody } from "./middleware/unread-body.ts";
 import { api } from "./routes/api.ts";
 import { PAGES, pages } from "./routes/pages.ts";
 import type { App } from "./services/context.ts";
+import { apiErrorOf } from "./services/outage.ts";
 import { newId } from "./services/identity.ts";
 
 /** An answer that is data loads nothing. */
@@ -35,9 +37,7 @@ function fromRouter(error: HTTPException): ApiError {
 }
 
 function toApiError(error: Error): ApiError {
-  if (error instanceof ApiError) return error;
-  if (error instanceof HTTPException) return fromRouter(error);
-  return new ApiError("internal", "Something went wrong on our side; quote x-request-id.", { cause: error });
+  return error instanceof HTTPException ? fromRouter(error) : apiErrorOf(error);
 }
 
 /** Ids and the error's own text only: no body, no key. */
@@ -81,6 +81,7 @@ function createApp(): Hono<App> {
     c.header("x-request-id", c.var.requestId);
     await next();
   });
+  app.use(dropUnreadBody);
   app.use(securityHeaders);
   app.route("/", pages);
   app.route("/", api());

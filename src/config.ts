@@ -15,7 +15,7 @@ export const MAX_DATASET_ROWS = 200_000;
 /** One blob, bytes: R2 verifies SHA-256 on a plain put only; larger files are manifests of parts. */
 export const MAX_BLOB_BYTES = 32 * MIB;
 /** Payloads, outputs and results above this go to R2: a Durable Object row holds 2 MB, and a frame must stay small. */
-export const MAX_INLINE_BYTES = 256 * KIB;
+export const MAX_INLINE_BYTES = 96 * KIB;
 /** One WebSocket frame, bytes. */
 export const MAX_FRAME_BYTES = 1 * MIB;
 /** The first frame of a socket, its hello, bytes: nobody is known yet who would be to blame. */

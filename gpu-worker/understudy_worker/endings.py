@@ -40,7 +40,7 @@ AnyOutput = (
 )
 
 # A larger result goes to the store and the frame carries its name.
-INLINE_BYTES = 256 * 1024
+INLINE_BYTES = 96 * 1024
 
 
 def result(job: Job, output: AnyOutput, *, blobs: Blobs) -> FrameMaker:

@@ -29,7 +29,8 @@ export interface Created<T> {
 export interface JobState extends Omit<Job, "result" | "note"> {
   project: string;
   /** The body that asked for it, as the service gave it. */
-  request: unknown;
+  /** JSON of what was asked; null where the edge reads it nowhere. */
+  request: string | null;
   /** Null until completed, or where `artifact` holds it. */
   output: Output | null;
   artifact: BlobRef | null;
@@ -47,7 +48,8 @@ export interface SubmitJob {
   /** SHA-256 of the request that the id stands for. */
   digest: string;
   subject: string | null;
-  request: unknown;
+  /** JSON. */
+  request: string;
   /** Exactly one of the two is not null; `artifact` is the payload's JSON as a blob. */
   payload: Exclude<Payload, { kind: SpanKind }> | null;
   artifact: { kind: JobKind; localModels: string[]; blob: BlobRef } | null;

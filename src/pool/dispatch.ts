@@ -154,7 +154,7 @@ function payloadOf(
 ): Pick<Lease, "payload" | "artifact"> {
   if (run !== null && span !== null) return { payload: trainPayload(turn, run, span), artifact: null };
   if (job.evaluation !== null) return { payload: batchPayload(turn, job.evaluation), artifact: null };
-  const body = turn.tables.bodies.get(job.id);
+  const body = turn.tables.bodies.asked(job.id);
   return { payload: body.payload, artifact: body.payload_blob };
 }
 

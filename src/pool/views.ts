@@ -35,7 +35,7 @@ const MOST_AHEAD = 200;
 
 export function jobState(turn: Turn, job: JobRow): JobState {
   const { tables } = turn;
-  const body = tables.bodies.get(job.id);
+  const body = tables.bodies.answered(job.id);
   return {
     ...jobRecord(turn, job),
     position: job.status === "queued" ? tables.jobs.waitingAhead(job, MOST_AHEAD) : null,

@@ -8,6 +8,7 @@ import type { Context } from "./context.ts";
 import { giveUp } from "./complete.ts";
 import { chatLogprobs, choiceIndex, header, textLogprobs, usageOf } from "./completion-answer.ts";
 import { jobError } from "./job-view.ts";
+import { apiErrorOf } from "./outage.ts";
 import { outputOf } from "./results.ts";
 
 type Asked = CreateCompletion | CreateChatCompletion;
@@ -150,8 +151,9 @@ export function completionStream(
         if (next.done === true) controller.close();
         else controller.enqueue(encoder.encode(next.value));
       } catch (error) {
-        if (!(error instanceof ApiError)) throw error;
-        controller.enqueue(encoder.encode(event(error.body())));
+        const said = apiErrorOf(error);
+        if (said.code === "internal") throw error;
+        controller.enqueue(encoder.encode(event(said.body())));
         controller.close();
       }
     },

@@ -61,7 +61,7 @@ export async function createExport(
     project: ctx.project.id,
     digest: await digest(request),
     subject: checkpoint,
-    request,
+    request: JSON.stringify(request),
     payload: { kind: "export", model: ref, precision },
     artifact: null,
     cost: 1,

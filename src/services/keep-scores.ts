@@ -9,7 +9,7 @@ import { settlingContext } from "./context.ts";
 import type { Context } from "./context.ts";
 import { maxLengthOf, remember, shareOf } from "./known-logprobs.ts";
 import type { Sequences } from "./known-logprobs.ts";
-import { outputOf } from "./results.ts";
+import { outputOf, requestOf } from "./results.ts";
 import { promptOf, resolvePair } from "./score.ts";
 
 /** What a job was asked and what came of it, by item and response. */
@@ -36,7 +36,8 @@ function ofPairs(body: CreatePreferences, output: Output): Kept | null {
 }
 
 /** Null for a job that scored nothing. */
-function keptOf({ request }: JobState, output: Output): Kept | null {
+function keptOf(job: JobState, output: Output): Kept | null {
+  const request = requestOf(job);
   const scores = CreateScores.safeParse(request);
   if (scores.success && output.kind === "score") {
     const { teacher, student, template, responses } = scores.data;

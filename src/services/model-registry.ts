@@ -57,7 +57,7 @@ async function submitPrepare(ctx: Context, row: ModelRow, request: CreateModel):
     project: ctx.project.id,
     digest: row.requestDigest,
     subject: row.id,
-    request,
+    request: JSON.stringify(request),
     payload: { kind: "prepare", model: row.ref },
     artifact: null,
     cost: 1,

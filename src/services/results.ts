@@ -1,5 +1,7 @@
 // A job's result: the very body that the 200 would have had, made of what was asked and what the worker answered.
 import { MAX_BLOB_BYTES } from "../config.ts";
+import { ApiError } from "../errors.ts";
+import { problemOf } from "../pool/answers.ts";
 import type { JobState } from "../pool/api.ts";
 import { getBlob } from "../store/blobs.ts";
 import type { BlobRef } from "../wire/blobs.ts";
@@ -8,6 +10,7 @@ import type { ModelFacts } from "../wire/models.ts";
 import { Output } from "../wire/payloads.ts";
 import type { CompleteOutput } from "../wire/payloads.ts";
 import { CreatePreferences, CreateScores } from "../wire/scores.ts";
+import { known } from "../wire/tolerant.ts";
 import { TeacherScoresSlice } from "../wire/teacher-scores.ts";
 import { getCheckpoint } from "./checkpoints.ts";
 import { chatAnswer, completionAnswer } from "./completion-answer.ts";
@@ -21,11 +24,26 @@ import { comparedPreferences, scoredPreferences } from "./prefer.ts";
 import { BY_WORKER, scoreList } from "./score.ts";
 import { readAll } from "./stream.ts";
 
+/** Undefined where it is none. */
+function fromJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
 async function readOutput(ctx: Context, blob: BlobRef): Promise<Output> {
   const bytes = await readAll(await getBlob(ctx.env.BLOBS, blob.key), MAX_BLOB_BYTES, "The job's output");
   if ((await sha256(bytes)) !== blob.sha256) throw new Error(`blob ${blob.key} does not have its digest`);
-  return Output.parse(JSON.parse(new TextDecoder().decode(bytes)));
+  const output = Output.safeParse(known(Output, fromJson(new TextDecoder().decode(bytes))));
+  const problem = output.success ? problemOf(null, output.data) : "it has another shape";
+  if (output.success && problem === null) return output.data;
+  throw new ApiError("worker_failed", `The worker's output does not answer what was asked: ${problem ?? ""}.`);
 }
+
+/** What the job's caller asked. */
+export const requestOf = (job: JobState): unknown => (job.request === null ? null : JSON.parse(job.request));
 
 /** What the worker answered; null until the job is completed. */
 export async function outputOf(ctx: Context, job: JobState): Promise<Output | null> {
@@ -41,10 +59,10 @@ export async function completeOutput(ctx: Context, job: JobState): Promise<Compl
 }
 
 function completed(job: JobState, output: CompleteOutput): unknown {
-  const chat = CreateChatCompletion.safeParse(job.request);
+  const chat = CreateChatCompletion.safeParse(requestOf(job));
   return chat.success
     ? chatAnswer(job, chat.data, output)
-    : completionAnswer(job, CreateCompletion.parse(job.request), output);
+    : completionAnswer(job, CreateCompletion.parse(requestOf(job)), output);
 }
 
 /** The body that the 200 would have had; null until the job is completed. */
@@ -53,19 +71,19 @@ export async function jobResult(ctx: Context, job: JobState): Promise<unknown> {
   if (output === null) return null;
   switch (output.kind) {
     case "score": {
-      if (TeacherScoresSlice.safeParse(job.request).success)
+      if (TeacherScoresSlice.safeParse(requestOf(job)).success)
         return { object: "teacher_scores_slice", tokens: output.tokens };
-      const scores = CreateScores.safeParse(job.request);
+      const scores = CreateScores.safeParse(requestOf(job));
       return scores.success
         ? scoreList(job.id, scores.data, output, BY_WORKER)
-        : scoredPreferences(job.id, CreatePreferences.parse(job.request), output, BY_WORKER);
+        : scoredPreferences(job.id, CreatePreferences.parse(requestOf(job)), output, BY_WORKER);
     }
     case "complete":
       return completed(job, output);
     case "tokenize":
       return output;
     case "compare":
-      return comparedPreferences(job.id, CreatePreferences.parse(job.request), output);
+      return comparedPreferences(job.id, CreatePreferences.parse(requestOf(job)), output);
     case "prepare":
       return prepared(ctx, job, output.facts);
     case "generate":
@@ -88,8 +106,9 @@ async function prepared(ctx: Context, { subject }: JobState, facts: ModelFacts):
 
 /** The checkpoint, if that was asked for; else the run. */
 async function trained(ctx: Context, job: JobState, head: number): Promise<unknown> {
-  const { request, subject } = job;
+  const { subject } = job;
   if (subject === null) return null;
+  const request = requestOf(job);
   const run = await ctx.pool.getRun(ctx.project.id, subject);
   const asked = typeof request === "object" && request !== null && "checkpoint" in request;
   if (!asked || run === null) return run;

@@ -44,7 +44,7 @@ export async function submit(ctx: Context, ask: Ask): Promise<JobState> {
     project: ctx.project.id,
     digest: await digest(ask.asked),
     subject: null,
-    request: ask.request,
+    request: JSON.stringify(ask.request),
     payload: inline ? ask.payload : null,
     artifact: inline
       ? null

@@ -175,7 +175,7 @@ export const Delta = z
   })
   .meta({ id: "Delta" });
 
-/** Exactly one of `output` and `artifact` is not null: an output over 256 KB is a blob of its JSON. */
+/** Exactly one of `output` and `artifact` is not null: an output over 96 KB is a blob of its JSON. */
 export const Result = z
   .strictObject({
     type: z.enum(["result"]),
@@ -245,7 +245,7 @@ export const Welcome = z
   })
   .meta({ id: "Welcome", description: "the ack of hello" });
 
-/** Exactly one of `payload` and `artifact` is not null: a payload over 256 KB is a blob of its JSON. */
+/** Exactly one of `payload` and `artifact` is not null: a payload over 96 KB is a blob of its JSON. */
 export const Lease = z
   .strictObject({
     type: z.enum(["lease"]),

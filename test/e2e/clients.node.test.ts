@@ -1,5 +1,6 @@
 // Clients that people already have, unmodified, against the real stack: openai for Node and for Python.
 import { spawnSync } from "node:child_process";
+import { Agent, request } from "node:http";
 import OpenAI from "openai";
 import { afterAll, afterEach, beforeAll, describe, expect, test } from "vitest";
 import { PYTHON, inRoot } from "../../scripts/paths.ts";
@@ -104,4 +105,29 @@ test("openai for Python", () => {
   const run = spawnSync(PYTHON, [inRoot("test", "e2e", "openai_client.py"), model], { encoding: "utf8", env });
   expect(run.stderr).toBe("");
   expect(run.stdout).toBe("ok\n");
+});
+
+describe("a connection that is used again", () => {
+  /** One request over the agent's connection; its status. */
+  const send = (agent: Agent, method: string, path: string, bytes: number): Promise<number> =>
+    new Promise((resolve, reject) => {
+      const headers = {
+        authorization: "Bearer sk-nobody",
+        "content-type": "application/json",
+        "content-length": bytes,
+      };
+      const sent = request(`${harness.stack.url}${path}`, { agent, method, headers }, (answer) => {
+        answer.resume().on("end", () => resolve(answer.statusCode ?? 0));
+      });
+      sent.on("error", reject).end("x".repeat(bytes));
+    });
+
+  test.each([0, 1024, 100_000, 1_000_000])("holds after refused bodies of %i bytes", async (bytes) => {
+    const agent = new Agent({ keepAlive: true, maxSockets: 1 });
+    for (let times = 0; times < 10; times += 1) {
+      expect(await send(agent, "POST", "/v1/scores", bytes)).toBe(401);
+      expect(await send(agent, "GET", "/healthz", 0)).toBe(200);
+    }
+    agent.destroy();
+  });
 });

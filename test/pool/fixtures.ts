@@ -40,11 +40,34 @@ export function scorePayload(name = "tiny"): ScorePayload {
 
 export function scoreJob(changes: Partial<SubmitJob> = {}): SubmitJob {
   const id = unique("job");
-  const base = { id, project: PROJECT, digest: sha(id), subject: null, request: { ask: id }, artifact: null, cost: 10 };
+  const base = {
+    id,
+    project: PROJECT,
+    digest: sha(id),
+    subject: null,
+    request: JSON.stringify({ ask: id }),
+    artifact: null,
+    cost: 10,
+  };
   return { ...base, payload: scorePayload(), ...changes };
 }
 
-export const scoreOutput = { kind: "score" as const, items: [], tokens: 7, teacher_cache: { hits: 0, misses: 0 } };
+/** Of the one response of `scorePayload`. */
+export const scoreOutput = {
+  kind: "score" as const,
+  items: [
+    [
+      {
+        token_ids: [1, 2, 3, 4, 5, 6, 7],
+        token_texts: ["a", "b", "c", "d", "e", "f", "g"],
+        teacher_logprobs: [-1, -1, -1, -1, -1, -1, 0],
+        student_logprobs: [-2, -2, -2, -2, -2, -2, 0],
+      },
+    ],
+  ],
+  tokens: 7,
+  teacher_cache: { hits: 0, misses: 0 },
+};
 
 export function runSubmit(
   changes: { total?: number; every?: number | null; evaluate?: number; id?: string; project?: string } = {},

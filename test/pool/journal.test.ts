@@ -63,7 +63,7 @@ describe("a run without faults", () => {
     const again = await pool.takeSteps(steps(run, { to: 1 }));
     expect(again).toMatchObject({ ok: true, value: { replayed: true, resource: { status: "completed" } } });
     const counted = await pool.takeSteps(steps(run, { count: 2 }));
-    expect(counted).toMatchObject({ ok: true, value: { replayed: false, resource: { request: { count: 2 } } } });
+    expect(counted).toMatchObject({ ok: true, value: { replayed: false, resource: { request: '{"count":2}' } } });
     expect(await pool.getRun(PROJECT, run)).toMatchObject({ target: 3 });
     worker.close();
   });

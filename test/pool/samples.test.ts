@@ -192,7 +192,7 @@ describe("a lease over the inline limit", () => {
   test("stays in the frame up to the limit", async () => {
     const { pool, trainer } = await begin();
     await trainer.samples(1, { source: "teacher" });
-    await crowd(pool, 800);
+    await crowd(pool, 300);
     await trainer.step(1);
     await trainer.result(1);
     await settled(pool);

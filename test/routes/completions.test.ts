@@ -59,8 +59,13 @@ describe("what is asked of the worker", () => {
     const pending = ask(project, "POST", COMPLETE, { ...body, ...more, seed: 5 });
     const { lease, payload } = await leased();
     expect(payload.items).toEqual(prompts.map((prompt) => ({ prompt, seeds: [5] })));
-    const answer = output("x");
-    await finish(lease, { ...answer, prompts: prompts.map(() => answer.prompts[0]!) });
+    const {
+      prompts: [read],
+      choices: [choice],
+      ...answer
+    } = output("x");
+    const all = { prompts: prompts.map(() => read!), choices: prompts.map((_, item) => ({ ...choice!, item })) };
+    await finish(lease, { ...answer, ...all });
     expect((await pending).status).toBe(200);
   });
 

@@ -127,7 +127,7 @@ describe("a run with an evaluation", () => {
     const scores = { teacher: "teacher", student: name, prompt: "p", responses: ["a"] };
     const job = await ask(project, "POST", "/v1/scores", scores, { prefer: "wait=0" });
     const stored = await project.pool.getJob(project.id, (job.body as { id: string }).id);
-    expect(stored?.request).toMatchObject({ teacher: "teacher", student: own });
+    expect(JSON.parse(stored?.request ?? "null")).toMatchObject({ teacher: "teacher", student: own });
   });
 
   it("is marked on the board of the split that chose, and there alone", async () => {

@@ -1,6 +1,7 @@
 // items, pairs, result, fail, refuse: what a worker says of a job.
 import type { BlobRef } from "../../wire/blobs.ts";
 import type { JobKind, Output } from "../../wire/payloads.ts";
+import { problemOf } from "../answers.ts";
 import { pointTo } from "../blobs.ts";
 import { carryOn, completeJob, endLease, failJob, setBack } from "../endings.ts";
 import { ADVANCED } from "../poison.ts";
@@ -90,6 +91,11 @@ export function onResult(
   if (spans && artifact !== null) return { violation: "a span's output is small: send it inline" };
   if (output !== null && output.kind !== outputKind(job.kind))
     return { violation: `a ${job.kind} job has no ${output.kind} output` };
+  const problem = output === null || spans ? null : problemOf(turn.tables.bodies.asked(job.id).payload, output);
+  if (problem !== null) {
+    setBack(turn, job, { kind: "failure", detail: `its worker's output does not answer it: ${problem}` });
+    return reply("stale_fence");
+  }
   const named = blobsOf(output, artifact);
   if (named.length > 0 && stored === null) {
     return { prefix: `${job.project}/${job.id}/${frame.fence}/`, blobs: named };

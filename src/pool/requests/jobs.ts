@@ -131,7 +131,8 @@ export function retryJob(turn: Turn, project: string, id: string, retryId: strin
   if (full !== null) return full;
   const revival = revive(turn, job, retryId);
   if ("ok" in revival) return revival;
-  const { request, payload, payload_blob } = turn.tables.bodies.get(id);
+  const { payload, payload_blob } = turn.tables.bodies.asked(id);
+  const { request } = turn.tables.bodies.answered(id);
   const { kind, digest, subject, run, evaluation, target, checkpoint, local_models, models, cost } = job;
   const same = { project, kind, digest, subject, run, evaluation, target, checkpoint, local_models, models, cost };
   const fields = { ...same, ...revival.fields, id: retryId, retry_of: id };

@@ -64,5 +64,5 @@ function enqueueSteps(turn: Turn, run: RunRow, request: TakeStepsRequest, target
     total: target,
     ...modelNeeds(models),
   };
-  return enqueue(turn, fields, { request: request.ask });
+  return enqueue(turn, fields, { request: JSON.stringify(request.ask) });
 }

@@ -52,7 +52,8 @@ export type JobRow = z.output<typeof JobRow>;
 
 const BodyRow = z.object({
   job: z.string(),
-  request: json(z.unknown()).nullable(),
+  /** JSON of what was asked: the edge reads it, the pool never does. */
+  request: z.string().nullable(),
   /** Null where `payload_blob` holds it, or where each lease makes it (train, generate). */
   payload: json(Payload).nullable(),
   payload_blob: json(BlobRef).nullable(),
@@ -60,6 +61,11 @@ const BodyRow = z.object({
   artifact: json(BlobRef).nullable(),
 });
 export type BodyRow = z.output<typeof BodyRow>;
+
+const Asked = BodyRow.pick({ payload: true, payload_blob: true });
+type Asked = z.output<typeof Asked>;
+const Answered = BodyRow.pick({ request: true, output: true, artifact: true });
+type Answered = z.output<typeof Answered>;
 
 const DeltaRow = z.object({ job: z.string(), place: z.int(), pieces: json(Delta.shape.pieces) });
 
@@ -211,9 +217,19 @@ export class Bodies extends Table<typeof BodyRow> {
     super(door, "bodies", BodyRow);
   }
 
-  get(job: string): BodyRow {
-    const body = this.one("job = ?", job);
-    if (body === null) throw new Error(`job ${job} has no body`);
+  /** What a lease of the job carries. */
+  asked(job: string): Asked {
+    return this.#part(job, "payload, payload_blob", Asked);
+  }
+
+  /** What its caller reads. */
+  answered(job: string): Answered {
+    return this.#part(job, "request, output, artifact", Answered);
+  }
+
+  #part<R extends z.ZodType>(job: string, columns: string, row: R): z.output<R> {
+    const [body] = this.query(`SELECT ${columns} FROM bodies WHERE job = ?`, [job], row);
+    if (body === undefined) throw new Error(`job ${job} has no body`);
     return body;
   }
 }
