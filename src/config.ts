@@ -20,6 +20,11 @@ export const MAX_INLINE_BYTES = 96 * KIB;
 export const MAX_FRAME_BYTES = 1 * MIB;
 /** The first frame of a socket, its hello, bytes: nobody is known yet who would be to blame. */
 export const MAX_HELLO_BYTES = 64 * KIB;
+/** Frames of one socket a second, in the long run and at once; a large one counts for each of so many bytes. A worker sends a few
+ * a second, and at most 50 deltas of what it streams. */
+export const FRAMES_PER_S = 100;
+export const FRAMES_AT_ONCE = 1000;
+export const FRAME_UNIT_BYTES = 16 * KIB;
 /** Sockets of one key: a machine has one. */
 export const MAX_KEY_SOCKETS = 256;
 
@@ -76,6 +81,8 @@ export const LOADED_MODELS = 4;
 export const FORGET_WORKER_MS = 24 * 60 * 60 * SECOND;
 /** Callers that wait on one pool; above it they are answered at once and ask again. */
 export const MAX_WAITERS = 1000;
+/** Those of one project. */
+export const MAX_PROJECT_WAITERS = 250;
 /** Queued jobs of one project; above it 429. */
 export const MAX_QUEUED_JOBS = 1000;
 /** Rows of the outbox drained at once: each is one D1 batch at the most. */

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -168,3 +170,21 @@ def test_memory_that_runs_out_fails_the_request(
     monkeypatch.undo()
     runner.accept(local_job(journal, payload(["Hi"]), job="job_2"))
     assert journal.wait_final("job_2").type == "result", "the engine lives on"
+
+
+def test_many_streams_together_are_told_no_oftener_than_the_pool_can_hear(
+    runner: Runner, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    now = [0.0]
+    monkeypatch.setattr(requests_module, "time", SimpleNamespace(monotonic=lambda: now[0]))
+    told: list[Any] = []
+    monkeypatch.setattr(runner._requests, "_send_new", told.append)
+    streams = [SimpleNamespace(finished=False, sent_at=-math.inf) for _ in range(100)]
+    for _ in range(390):
+        now[0] += 0.01
+        runner._requests._send_deltas(streams)  # type: ignore[arg-type]
+    # The first of each goes at once, the next after the two seconds in which all have had their turn.
+    assert [sum(one is stream for one in told) for stream in streams] == [2] * 100
+    streams[0].finished = True
+    runner._requests._send_deltas(streams)  # type: ignore[arg-type]
+    assert told[-1] is streams[0]

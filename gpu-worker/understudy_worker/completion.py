@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -86,6 +87,8 @@ class Completion:
         self.loaded = loaded
         self.prompts = [self._prompt(number, item) for number, item in enumerate(payload.items)]
         self.deltas = 0
+        # When the last delta was sent; the first token goes at once.
+        self.sent_at = -math.inf
 
     @property
     def finished(self) -> bool:

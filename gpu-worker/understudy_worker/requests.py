@@ -6,6 +6,7 @@ from __future__ import annotations
 import logging
 import queue
 import threading
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -28,6 +29,9 @@ from understudy_worker.wire import CompletePayload, Delta, ScorePayload, Tokeniz
 log = logging.getLogger("understudy")
 
 RequestPayload = ScorePayload | CompletePayload | TokenizePayload
+# Least time between two deltas of one stream, s, and deltas of all streams a second: the pool has one thread for all.
+DELTA_PAUSE_S = 0.05
+DELTAS_PER_S = 50
 REQUESTS = (ScorePayload, CompletePayload, TokenizePayload)
 
 
@@ -127,12 +131,19 @@ class Requests:
             if completions.idle:
                 del self._completing[key]  # and with it its keys and values
         _tick([request.job for request in self._open])
+        self._send_deltas([request for request in self._open if request.payload.stream])
         for request in self._open:
-            if request.payload.stream:
-                self._send_new(request)
             if request.finished and not request.job.dropped:
                 self._answer(request.job, request.output())
         self._open = [request for request in self._open if not request.finished and not request.job.dropped]
+
+    def _send_deltas(self, streamed: Sequence[Completion]) -> None:
+        """What is new of each, as often as all of them together may send."""
+        now, pause = time.monotonic(), max(DELTA_PAUSE_S, len(streamed) / DELTAS_PER_S)
+        for request in streamed:
+            if request.finished or now - request.sent_at >= pause:
+                request.sent_at = now
+                self._send_new(request)
 
     def _send_new(self, request: Completion) -> None:
         pieces, job = request.pieces(), request.job

@@ -1,5 +1,7 @@
 // A scheduling pass: reads the queue and the workers, asks the policy, and leases in the same transaction.
-import { LEASE_MS, LOADED_MODELS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
+import { z } from "zod";
+import { FINGERPRINT_WAIT_MS, LEASE_MS, LOADED_MODELS, MAX_INLINE_BYTES, SPAN_BATCHES } from "../config.ts";
+import type { Env } from "../env.ts";
 import type { Lease } from "../wire/pool.ts";
 import { Payload } from "../wire/payloads.ts";
 import type { TrainPayload } from "../wire/payloads.ts";
@@ -20,6 +22,12 @@ import type { JobRow } from "./tables/jobs.ts";
 import type { RunRow } from "./tables/runs.ts";
 import type { WorkerRow } from "./tables/workers.ts";
 import type { Turn } from "./turn.ts";
+
+const Milliseconds = z.coerce.number().int().min(0);
+
+/** How long a run waits for a worker of its own fingerprint. */
+export const fingerprintWaitMs = ({ FINGERPRINT_WAIT_MS: said }: Pick<Env, "FINGERPRINT_WAIT_MS">): number =>
+  said ? Milliseconds.parse(said) : FINGERPRINT_WAIT_MS;
 
 /** Runs whose wait for a worker of their own is noted in one pass. */
 const NOTED_AT_ONCE = 5;

@@ -36,17 +36,15 @@ export function definePool(settle: Settle<Env>) {
 
     waitJob(project: string, id: string, ms: number) {
       const read = () => this.#shell.turn((turn) => jobs.getJob(turn, project, id));
-      return this.#shell.wait(id, ms, read, (job) => job === null || terminal(job.status));
+      const done = (job: ReturnType<typeof read>) => job === null || terminal(job.status);
+      return this.#shell.wait({ project, topic: id, ms, read, done });
     }
 
     deltas(project: string, id: string, after: number, ms: number) {
       const read = () => this.#shell.turn((turn) => jobs.deltas(turn, project, id, after));
-      return this.#shell.wait(
-        id,
-        ms,
-        read,
-        (page) => page === null || page.pieces.length > 0 || terminal(page.job.status),
-      );
+      const done = (page: ReturnType<typeof read>) =>
+        page === null || page.pieces.length > 0 || terminal(page.job.status);
+      return this.#shell.wait({ project, topic: id, ms, read, done });
     }
 
     cancelJob(project: string, id: string) {
@@ -79,7 +77,8 @@ export function definePool(settle: Settle<Env>) {
 
     events(project: string, run: string, after: number, ms: number) {
       const read = () => this.#shell.turn((turn) => runs.eventPage(turn, project, run, after));
-      return this.#shell.wait(run, ms, read, (page) => page === null || page.ended || page.events.length > 0);
+      const done = (page: ReturnType<typeof read>) => page === null || page.ended || page.events.length > 0;
+      return this.#shell.wait({ project, topic: run, ms, read, done });
     }
 
     getCheckpoint(project: string, run: string, step: string) {
@@ -155,11 +154,11 @@ export function definePool(settle: Settle<Env>) {
     override webSocketClose(ws: WebSocket) {
       // The worker's close is answered: it waits for that.
       closeSocket(ws, 1000, "closed");
-      this.#shell.closed(ws);
+      this.#shell.ended(ws);
     }
 
     override webSocketError(ws: WebSocket) {
-      this.#shell.closed(ws);
+      this.#shell.ended(ws);
     }
 
     override alarm() {

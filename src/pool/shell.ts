@@ -1,43 +1,34 @@
 // The shell around the policy: transactions, sockets, the alarm, callers that wait. Nothing is decided here.
-import { z } from "zod";
-import { ALARM_RETRY_MS, FINGERPRINT_WAIT_MS, MAX_FRAME_BYTES, MAX_HELLO_BYTES, RESTART_GRACE_MS } from "../config.ts";
+import { ALARM_RETRY_MS, FRAMES_PER_S, MAX_FRAME_BYTES, MAX_HELLO_BYTES, RESTART_GRACE_MS } from "../config.ts";
 import type { Env } from "../env.ts";
 import type { Settle } from "../store/outbox.ts";
 import type { Ack, Lease, ToWorker } from "../wire/pool.ts";
 import { allStored } from "./blobs.ts";
 import { collectGarbage, drainOutbox } from "./chores.ts";
-import { dispatch } from "./dispatch.ts";
+import { dispatch, fingerprintWaitMs } from "./dispatch.ts";
 import { EdgeWorker } from "./edge/worker.ts";
 import { expire } from "./expire.ts";
 import { onClosed, onHello } from "./frames/presence.ts";
-import { decide } from "./frames/index.ts";
+import { decideFrom } from "./frames/index.ts";
 import type { Decision, WorkFrame } from "./frames/index.ts";
 import { giveBackUnstored, offload, oversize, sendStored } from "./offload.ts";
 import { attachmentOf, closeSocket, readFrame, sendFrame } from "./sockets.ts";
 import type { Attachment } from "./sockets.ts";
 import { Overview } from "./overview.ts";
+import { Pace } from "./pace.ts";
 import { Passes } from "./passes.ts";
 import { recordChanged } from "./record.ts";
 import { openTables } from "./tables/index.ts";
 import type { Tables } from "./tables/index.ts";
 import { Turn } from "./turn.ts";
 import { Waiters } from "./waiters.ts";
-
-function decideFrame(
-  turn: Turn,
-  from: { boot: string; socket: string },
-  frame: WorkFrame,
-  stored: boolean | null,
-): Decision {
-  const worker = turn.tables.workers.get(from.boot);
-  if (worker?.socket !== from.socket) return { violation: "a newer socket speaks for this boot" };
-  return decide(turn, worker, frame, stored);
-}
+import type { Wanted } from "./waiters.ts";
 
 /** Workers whose sockets are looked at when the object begins: where one is lost, all are. */
 const LOOKED_AT = 3;
 
-const Milliseconds = z.coerce.number().int().min(0);
+/** The close code of a socket that sends too much. */
+const TOO_MANY_FRAMES = 4029;
 
 export class Shell {
   readonly #ctx: DurableObjectState;
@@ -45,6 +36,7 @@ export class Shell {
   readonly #settle: Settle<Env>;
   readonly #tables: Tables;
   readonly #waiters = new Waiters();
+  readonly #pace = new Pace();
   readonly #edge: EdgeWorker;
   readonly #fingerprintWaitMs: number;
   /** Frames of one socket are decided in the order in which they came. */
@@ -62,9 +54,7 @@ export class Shell {
     this.#env = env;
     this.#settle = settle;
     this.#tables = openTables(ctx.storage);
-    this.#fingerprintWaitMs = env.FINGERPRINT_WAIT_MS
-      ? Milliseconds.parse(env.FINGERPRINT_WAIT_MS)
-      : FINGERPRINT_WAIT_MS;
+    this.#fingerprintWaitMs = fingerprintWaitMs(env);
     this.#edge = new EdgeWorker(env, {
       hello: (visitor, hello) => this.turn((turn) => onHello(turn, visitor, hello)),
       ask: (boot, frame) => this.#own(boot, frame),
@@ -193,19 +183,16 @@ export class Shell {
     void this.#ctx.storage.setAlarm(time);
   }
 
-  /** Reads again whenever `topic` changes, until `done` or for `ms`; where too many wait already, it ends with what is known. */
-  async wait<T>(topic: string, ms: number, read: () => T, done: (value: T) => boolean): Promise<T> {
-    const until = Date.now() + ms;
-    for (;;) {
-      const value = read();
-      const left = until - Date.now();
-      if (left <= 0 || done(value)) return value;
-      if (!(await this.#waiters.change(topic, left))) return value;
-    }
+  wait<T>(wanted: Wanted<T>): Promise<T> {
+    return this.#waiters.wait(wanted);
   }
 
   receive(ws: WebSocket, message: string | ArrayBuffer): Promise<void> {
     const { socket } = attachmentOf(ws);
+    const size = typeof message === "string" ? message.length : message.byteLength;
+    const pace = this.#pace.take(socket, size, Date.now());
+    if (pace === "over") this.#drop(ws, TOO_MANY_FRAMES, `more than ${FRAMES_PER_S} frames a second`);
+    if (pace !== "ok") return Promise.resolve();
     const before = this.#queues.get(socket) ?? Promise.resolve();
     const mine = before.then(() => this.#receive(ws, message));
     this.#queues.set(socket, mine);
@@ -246,7 +233,7 @@ export class Shell {
   async #work(ws: WebSocket, boot: string, socket: string, frame: WorkFrame): Promise<void> {
     const answerTo = { ws, frame: (value: Decision) => ("ack" in value ? value.ack : null) };
     const decideWith = (stored: boolean | null): Decision =>
-      this.turn((turn) => decideFrame(turn, { boot, socket }, frame, stored), answerTo);
+      this.turn((turn) => decideFrom(turn, { boot, socket }, frame, stored), answerTo);
     let decision = decideWith(null);
     if ("prefix" in decision) {
       // The fence is checked again after this wait, in the transaction that moves the pointer.
@@ -258,13 +245,19 @@ export class Shell {
   /** A frame of the pool's own worker, which names no blobs. */
   #own(boot: string, frame: WorkFrame): Promise<Ack | null> {
     const socket = this.#edge.socket ?? "";
-    const decision = this.turn((turn) => decideFrame(turn, { boot, socket }, frame, null));
+    const decision = this.turn((turn) => decideFrom(turn, { boot, socket }, frame, null));
     return Promise.resolve("ack" in decision ? decision.ack : null);
   }
 
   /** Closes a socket from this side; its close event may never come. */
   #drop(ws: WebSocket, code: number, reason: string): void {
     closeSocket(ws, code, reason);
+    this.closed(ws);
+  }
+
+  /** The runtime's last word of a socket. */
+  ended(ws: WebSocket): void {
+    this.#pace.forget(attachmentOf(ws).socket);
     this.closed(ws);
   }
 

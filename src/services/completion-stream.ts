@@ -9,6 +9,7 @@ import { giveUp } from "./complete.ts";
 import { chatLogprobs, choiceIndex, header, textLogprobs, usageOf } from "./completion-answer.ts";
 import { jobError } from "./job-view.ts";
 import { apiErrorOf } from "./outage.ts";
+import { paced } from "./paced.ts";
 import { outputOf } from "./results.ts";
 
 type Asked = CreateCompletion | CreateChatCompletion;
@@ -117,7 +118,8 @@ async function* chunks(ctx: Context, job: JobState, body: Asked): AsyncGenerator
   const sent = new Sent(body.n ?? 1);
   const until = Date.now() + 1000 * COMPLETION_WAIT_S;
   for (;;) {
-    const page = await nextPage(ctx, job.id, sent.last);
+    const next = () => nextPage(ctx, job.id, sent.last);
+    const page = await paced(next, ({ job: { status }, pieces }) => pieces.length > 0 || status === "completed");
     const growths = [...sent.growths(page)];
     yield growths.map((growth) => event(chunk(job, body, growth))).join("") || HEARTBEAT;
     const output = await outputOf(ctx, page.job);

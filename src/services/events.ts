@@ -4,6 +4,7 @@ import { ApiError } from "../errors.ts";
 import type { EventPage } from "../pool/api.ts";
 import type { RunEvent } from "../wire/runs.ts";
 import type { Context } from "./context.ts";
+import { paced } from "./paced.ts";
 
 /** One event; `id` is the sequence that a reader sends back as `Last-Event-ID`. */
 const frame = (event: RunEvent): string =>
@@ -42,7 +43,8 @@ export async function eventStream(
   let pending: EventPage | null = first;
   return new ReadableStream<Uint8Array>({
     async pull(controller) {
-      const page = pending ?? (await nextPage(ctx, run, last, HEARTBEAT_MS));
+      const next = () => nextPage(ctx, run, last, HEARTBEAT_MS);
+      const page = pending ?? (await paced(next, ({ events, ended }) => ended || events.length > 0));
       pending = null;
       last = page.events.at(-1)?.sequence ?? last;
       controller.enqueue(encoder.encode(page.events.map(frame).join("") || HEARTBEAT));

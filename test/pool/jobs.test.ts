@@ -1,6 +1,6 @@
 // Jobs over real sockets: submission, results, failures.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { IDEMPOTENCY_MS, MAX_INLINE_BYTES, MAX_QUEUED_JOBS, MAX_WAITERS } from "../../src/config.ts";
+import { IDEMPOTENCY_MS, MAX_INLINE_BYTES, MAX_PROJECT_WAITERS, MAX_QUEUED_JOBS } from "../../src/config.ts";
 import { FakeWorker } from "./fake-worker.ts";
 import {
   evaluationSubmit,
@@ -51,11 +51,17 @@ describe("submission", () => {
     const pool = freshPool();
     const [job, other] = [scoreJob(), scoreJob()];
     await pool.submitJob(job);
-    const waiting = Array.from({ length: MAX_WAITERS }, () => pool.waitJob(PROJECT, job.id, 60_000));
+    const waiting = Array.from({ length: MAX_PROJECT_WAITERS }, () => pool.waitJob(PROJECT, job.id, 60_000));
     const late = Array.from({ length: 3 }, () => pool.waitJob(PROJECT, job.id, 60_000));
     expect((await Promise.all(late)).map((state) => state?.status)).toEqual(["queued", "queued", "queued"]);
     await pool.submitJob(other);
     expect(await pool.getJob(PROJECT, other.id)).toMatchObject({ status: "queued" });
+    // Another project waits as if nobody else did.
+    const theirs = scoreJob({ project: "proj_b" });
+    await pool.submitJob(theirs);
+    const wait = pool.waitJob("proj_b", theirs.id, 60_000);
+    await pool.cancelJob("proj_b", theirs.id);
+    expect(await wait).toMatchObject({ status: "cancelled" });
     await pool.cancelJob(PROJECT, job.id);
     expect(new Set((await Promise.all(waiting)).map((state) => state?.status))).toEqual(new Set(["cancelled"]));
   });

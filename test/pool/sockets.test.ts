@@ -1,6 +1,6 @@
 // The protocol at its edges, and who gets which job.
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { MAX_KEY_SOCKETS } from "../../src/config.ts";
+import { FRAMES_AT_ONCE, FRAMES_PER_S, MAX_KEY_SOCKETS } from "../../src/config.ts";
 import { clock, freshPool, later, settled } from "./harness.ts";
 import { newBoot, FakeWorker } from "./fake-worker.ts";
 import { scorePayload, PROJECT, result, scoreJob, sha } from "./fixtures.ts";
@@ -55,6 +55,20 @@ describe("sockets", () => {
       webSocket?.accept();
       webSocket?.close(1000, "bye");
     }
+  });
+
+  test("one that sends too much is closed, and others are answered meanwhile", async () => {
+    const pool = freshPool();
+    const flood = await FakeWorker.connect(pool);
+    const calm = await FakeWorker.connect(pool);
+    for (let sent = 0; sent < FRAMES_AT_ONCE + 50; sent += 1) flood.post({ type: "progress", jobs: [] });
+    expect((await calm.ask({ type: "progress", jobs: [] })).status).toBe("ok");
+    await flood.until(() => flood.closed !== null);
+    expect(flood.closed).toEqual({ code: 4029, reason: `more than ${FRAMES_PER_S} frames a second` });
+    expect(flood.frames.filter((frame) => frame.type === "ack").length).toBeLessThan(FRAMES_AT_ONCE);
+    // The boot comes back with a socket of its own account.
+    const back = await FakeWorker.connect(pool, { boot: flood.boot });
+    expect((await back.ask({ type: "progress", jobs: [] })).status).toBe("ok");
   });
 
   test("a boot belongs to its key; its newest socket wins, and the old one is closed", async () => {

@@ -31,6 +31,18 @@ export function decide(turn: Turn, worker: WorkerRow, frame: WorkFrame, stored: 
   return { ack: { type: "ack", re: frame.seq, status: answer.status, head: answer.head, ttl_ms, jobs: [] } };
 }
 
+/** The same for a frame that came by a socket: only the newest of a boot speaks for it. */
+export function decideFrom(
+  turn: Turn,
+  from: { boot: string; socket: string },
+  frame: WorkFrame,
+  stored: boolean | null,
+): Decision {
+  const worker = turn.tables.workers.get(from.boot);
+  if (worker?.socket !== from.socket) return { violation: "a newer socket speaks for this boot" };
+  return decide(turn, worker, frame, stored);
+}
+
 function answerTo(
   turn: Turn,
   worker: WorkerRow,
