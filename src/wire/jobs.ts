@@ -10,7 +10,9 @@ export const Job = z
     created_at: Timestamp,
     kind: JobKind,
     status: Status,
-    position: z.union([z.int().min(0), z.null()]).meta({ description: "jobs ahead in the queue, counted up to 200; null once leased" }),
+    position: z
+      .union([z.int().min(0), z.null()])
+      .meta({ description: "jobs ahead in the queue, counted up to 200; null once leased" }),
     attempts: z.int().min(0),
     workers_available: z
       .int()

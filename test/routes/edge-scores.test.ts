@@ -33,7 +33,12 @@ async function serve(worker: FakeWorker): Promise<void> {
         student_logprobs: [value(response, same ? "teacher" : "student")],
       })),
     );
-    const output = { kind: "score" as const, items, tokens: items.flat().length, teacher_cache: { hits: 0, misses: 1 } };
+    const output = {
+      kind: "score" as const,
+      items,
+      tokens: items.flat().length,
+      teacher_cache: { hits: 0, misses: 1 },
+    };
     await worker.ask({ type: "result", job, fence, lineage, output, artifact: null });
   }
 }
