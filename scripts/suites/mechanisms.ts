@@ -110,6 +110,7 @@ const MECHANISMS: Mechanism[] = [
     "topic = ? AND seq >= ? AND next_at < ?",
     "topic = ? AND seq = ? AND next_at < ?",
     "outbox",
+    "guards",
   ),
   pool("an alarm that fails is set again", "shell.ts", "      await this.#ctx.storage.setAlarm(at);\n", "", "guards"),
   pool(

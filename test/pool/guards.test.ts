@@ -1,7 +1,7 @@
 // What stands between a pool and workers that are late, double, or not who they say they are.
 import { runInDurableObject } from "cloudflare:test";
 import { afterEach, beforeEach, describe, expect, test, vi } from "vitest";
-import { MAX_PROJECT_WAITERS, MAX_WAITERS } from "../../src/config.ts";
+import { ALARM_RETRY_MS, MAX_PROJECT_WAITERS, MAX_WAITERS } from "../../src/config.ts";
 import { cancelJob, completeJob } from "../../src/pool/endings.ts";
 import { decideFrom } from "../../src/pool/frames/index.ts";
 import { FakeWorker } from "./fake-worker.ts";
@@ -61,6 +61,22 @@ test("a job that has ended does not end again, whatever a caller still thinks of
   });
 });
 
+test("what follows in a topic waits for what failed before it, and other topics do not", async () => {
+  await runInDurableObject(freshPool(), (_instance, { storage }) => {
+    const { outbox } = new Simulation(storage).tables;
+    outbox.remove("true");
+    const row = (seq: number, topic: string) => {
+      const entry = { kind: "comparisons" as const, project: PROJECT, evaluation: topic };
+      return { seq, topic, kind: "comparisons", entry, attempts: 0, next_at: 1, error: null };
+    };
+    for (const one of [row(1, "a"), row(2, "a"), row(3, "b")]) outbox.insert(one);
+    outbox.park(row(1, "a"), 500, "D1 is away");
+    expect(outbox.ready(10, 9).map(({ seq }) => seq)).toEqual([3]);
+    expect(outbox.after("a")).toBe(500);
+    expect(outbox.ready(500, 9).map(({ seq }) => seq)).toEqual([3, 1, 2]);
+  });
+});
+
 test("of all projects together so many may wait", async () => {
   const pool = freshPool();
   const projects = Array.from({ length: MAX_WAITERS / MAX_PROJECT_WAITERS + 1 }, (_, i) => `proj_${i}`);
@@ -84,7 +100,8 @@ test("an alarm that fails does not throw, and rings again", async () => {
   await sql(pool, "ALTER TABLE outbox RENAME TO gone");
   await settled(pool);
   expect(String(error.mock.calls.at(-1)?.[0])).toContain("pool_alarm_failed");
-  expect(await runInDurableObject(pool, (_instance, { storage }) => storage.getAlarm())).toBeGreaterThan(Date.now());
+  const alarm = await runInDurableObject(pool, (_instance, { storage }) => storage.getAlarm());
+  expect(alarm).toBe(Date.now() + ALARM_RETRY_MS);
   await sql(pool, "ALTER TABLE gone RENAME TO outbox");
   await settled(pool);
 });

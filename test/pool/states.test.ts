@@ -3,7 +3,7 @@ import { afterEach, beforeEach, describe, expect, test } from "vitest";
 import { evaluationMay, jobMay, runMay, terminal } from "../../src/pool/states.ts";
 import { Status } from "../../src/wire/common.ts";
 import { FakeWorker } from "./fake-worker.ts";
-import { PROJECT, evaluationSubmit, fail } from "./fixtures.ts";
+import { PROJECT, evaluationSubmit, fail, scoreJob } from "./fixtures.ts";
 import { clock, freshPool } from "./harness.ts";
 
 beforeEach(() => clock.start());
@@ -20,6 +20,19 @@ describe("the tables", () => {
       expect(runMay(from, "ready")).toBe(from === "failed");
     }
   });
+});
+
+test("a failed job is retried once; then its retry is", async () => {
+  const pool = freshPool();
+  const job = scoreJob();
+  await pool.submitJob(job);
+  const worker = await FakeWorker.connect(pool);
+  await worker.ask(fail(await worker.lease(), false));
+  expect(await pool.retryJob(PROJECT, job.id, "job_second")).toMatchObject({ ok: true });
+  expect(await pool.retryJob(PROJECT, job.id, "job_second")).toMatchObject({ ok: true, value: { id: "job_second" } });
+  expect(await pool.retryJob(PROJECT, job.id, "job_third")).toMatchObject({ ok: false, code: "not_retryable" });
+  await worker.ask(fail(await worker.lease(), false));
+  expect(await pool.retryJob(PROJECT, "job_second", "job_third")).toMatchObject({ ok: true });
 });
 
 describe("an evaluation whose job failed and was retried", () => {
