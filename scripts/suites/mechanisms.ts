@@ -268,7 +268,7 @@ export async function mechanisms(screen: Screen, folder: string): Promise<Outcom
   for (const mechanism of MECHANISMS) {
     const problem = await problemOf(copy, mechanism);
     outcome[problem === null ? "passed" : "failed"] += 1;
-    screen.write(problem === null ? `missed by a test: ${mechanism.name}\n` : `FAILED ${mechanism.name}: ${problem}\n`);
+    screen.write(problem === null ? `caught ${mechanism.name}\n` : `FAILED ${mechanism.name}: ${problem}\n`);
   }
   return outcome;
 }
